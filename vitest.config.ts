@@ -1,0 +1,27 @@
+import { defineConfig } from "vitest/config";
+
+// unit: no engine, no network, beside the code it tests.
+// engine: a real Docker engine, one file at a time, in test/.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["{infra,service,loadtest,toolchain,bench}/**/*.test.ts"],
+          environment: "node",
+        },
+      },
+      {
+        test: {
+          name: "engine",
+          include: ["test/**/*.test.ts"],
+          environment: "node",
+          fileParallelism: false,
+          testTimeout: 15 * 60_000,
+          hookTimeout: 30 * 60_000,
+        },
+      },
+    ],
+  },
+});
