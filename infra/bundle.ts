@@ -40,7 +40,7 @@ export async function bundle(part: "service" | "loadtest", outDir: string): Prom
     external: image.external,
     // CommonJS packages inside the bundle still ask for `require`.
     banner: {
-      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+      js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
     },
   });
   await Promise.all(
