@@ -129,6 +129,30 @@ describe("in a limited container", () => {
     expect(replies.filter((status) => status !== 200)).toEqual([]);
   });
 
+  it("with two cores it serves from two processes that count as one", async () => {
+    const service = await startContainer({ cpus: 2, memory: "256m" });
+    const count = async (): Promise<string | undefined> => {
+      const text = await (await fetch(`${service.url}/metrics`)).text();
+      expect(text).toContain("inference_workers 2");
+      return /http_requests_total\{route="\/predict",status="200"\} (\d+)/.exec(text)?.[1];
+    };
+    // The second starts when the first is up; every connection finds its process by chance.
+    await expect
+      .poll(
+        async () =>
+          (await (await fetch(`${service.url}/metrics`)).text()).includes("inference_threads 2"),
+        { timeout: 30_000 },
+      )
+      .toBe(true);
+    for (let i = 0; i < 20; i++) {
+      const agent = new Agent({ keepAlive: false });
+      expect((await predict(service.url, agent, SETOSA)).status).toBe(200);
+      agent.destroy();
+    }
+    for (let i = 0; i < 6; i++) expect(await count()).toBe("20");
+    expect(await service.stop()).toMatchObject({ exitCode: 0 });
+  });
+
   it("derives its heap and threads from the limits, and says so", async () => {
     const service = await startContainer({
       cpus: 0.2,
