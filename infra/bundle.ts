@@ -11,7 +11,7 @@ interface ImageRecipe {
   /** Bundled by esbuild: name in the image (without .mjs) → source, relative to the part. */
   readonly entryPoints?: Readonly<Record<string, string>>;
   readonly external?: readonly string[];
-  /** Copied: [path from the project's root, path in the context]. */
+  /** Copied: [path from the project's root, path in the image's folder]. */
   readonly files?: readonly (readonly [string, string])[];
 }
 
@@ -50,17 +50,23 @@ export async function bundle(source: string): Promise<BuildContext> {
   const recipe = JSON.parse(readFileSync(join(from, "image.json"), "utf8")) as ImageRecipe;
   const dir = join(stateDir, "build", source.replaceAll("/", "-"));
   rmSync(dir, { recursive: true, force: true });
-  mkdirSync(dir, { recursive: true });
+  // The Dockerfile copies `app`; it is beside it, so as not to be in the image itself.
+  const app = join(dir, "app");
+  mkdirSync(app, { recursive: true });
   cpSync(join(from, "Dockerfile"), join(dir, "Dockerfile"));
   for (const [path, target] of recipe.files ?? []) {
-    mkdirSync(dirname(join(dir, target)), { recursive: true });
-    cpSync(join(root, path), join(dir, target), { recursive: true, dereference: true });
+    mkdirSync(dirname(join(app, target)), { recursive: true });
+    cpSync(join(root, path), join(app, target), {
+      recursive: true,
+      dereference: true,
+      filter: (file) => !/\.(map|d\.[cm]?ts)$/.test(file),
+    });
   }
   const entryPoints = Object.entries(recipe.entryPoints ?? {});
   if (entryPoints.length > 0) {
     await build({
       entryPoints: entryPoints.map(([out, path]) => ({ in: join(from, path), out })),
-      outdir: dir,
+      outdir: app,
       outExtension: { ".js": ".mjs" },
       absWorkingDir: root,
       bundle: true,
