@@ -1,11 +1,11 @@
-import { posix } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { FilesVolume } from "./files-volume.ts";
 import { labelList } from "./stack-identity.ts";
 import type { Workload, WorkloadArgs } from "./workload.ts";
 
 /** The user of every image of this project. */
-const uid = "10001";
+const uid = 10001;
 
 /** Hardening that no part of the stack goes without. */
 const hardened = {
@@ -18,21 +18,20 @@ const hardened = {
   restart: "unless-stopped",
 } satisfies Partial<docker.ContainerArgs>;
 
-/** The one folder that a workload's files are in. */
-function filesFolder(files: WorkloadArgs["files"] = []): string | undefined {
-  const folders = new Set(files.map((file) => posix.dirname(file.path)));
-  if (folders.size > 1) throw new Error(`files in several folders: ${[...folders].join(", ")}`);
-  return [...folders][0];
-}
+/** As the provider reads it back from the engine: anything else would look like drift. */
+const cpusText = (cpus: number): string =>
+  Number.isInteger(cpus) ? cpus.toFixed(1) : String(cpus);
 
 /** What is declared for one container of a workload. */
-export function containerArgs(args: WorkloadArgs): docker.ContainerArgs {
-  const folder = filesFolder(args.files);
+export function containerArgs(
+  args: WorkloadArgs,
+  files?: FilesVolume["mount"],
+): docker.ContainerArgs {
   return {
     ...hardened,
     image: args.image,
     ...(args.command ? { command: [...args.command] } : {}),
-    cpus: String(args.cpus),
+    cpus: cpusText(args.cpus),
     memory: args.memory,
     // As much as memory: no swap.
     memorySwap: args.memory,
@@ -41,22 +40,13 @@ export function containerArgs(args: WorkloadArgs): docker.ContainerArgs {
       name,
       ...(alias === undefined ? {} : { aliases: [alias] }),
     })),
-    // Volumes without a name: they go with their container.
     mounts: [
+      // Volumes without a name go with their container.
       ...(args.volumes ?? []).map((target) => ({ type: "volume", target })),
-      ...(folder === undefined
-        ? []
-        : [{ type: "volume", target: folder, volumeOptions: { noCopy: true } }]),
+      ...(files
+        ? [{ type: "volume", source: files.source, target: files.target, readOnly: true }]
+        : []),
     ],
-    // The engine refuses an upload into a read-only root, but not into a volume. Owned by the user
-    // and 0400, in a folder of root's: the process reads them and changes nothing.
-    uploads: (args.files ?? []).map(({ path, content }) => ({
-      file: path,
-      content,
-      owner: uid,
-      group: uid,
-      permissions: "0400",
-    })),
     tmpfs: Object.fromEntries(
       Object.entries({ "/tmp": 16, ...args.scratch }).map(([path, mib]) => [
         path,
@@ -83,7 +73,7 @@ export function containerArgs(args: WorkloadArgs): docker.ContainerArgs {
       startPeriod: "30s",
     },
     wait: true,
-    waitTimeout: 120,
+    waitTimeout: 60,
     destroyGraceSeconds: args.stopGraceSeconds,
     stopTimeout: args.stopGraceSeconds,
     mustRun: true,
@@ -99,8 +89,16 @@ export class ContainerWorkload extends pulumi.ComponentResource implements Workl
 
   constructor(name: string, args: WorkloadArgs, opts: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:ContainerWorkload", name, {}, opts);
+    const files =
+      args.files === undefined
+        ? undefined
+        : new FilesVolume(
+            `${name}-files`,
+            { stack: args.stack, part: args.part, files: args.files, uid, writer: args.image },
+            { parent: this },
+          );
     this.ids = Array.from({ length: args.replicas }, (_, i) => {
-      const container = new docker.Container(`${name}-${i}`, containerArgs(args), {
+      const container = new docker.Container(`${name}-${i}`, containerArgs(args, files?.mount), {
         parent: this,
         deleteBeforeReplace: args.replaceInPlace ?? false,
       });

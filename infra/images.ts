@@ -36,12 +36,17 @@ export function destination(config: Registry, part: string, hash: string): Desti
   };
 }
 
+/** An image that the toolchain put on the engine; builds name it by tag, changes show in its id. */
+export interface BaseImage {
+  readonly tag: string;
+  readonly id: string;
+}
+
 export interface AppImageArgs {
   readonly stack: string;
   readonly part: "service" | "gateway" | "loadtest";
   readonly context: BuildContext;
-  /** Id of the base image on the engine. */
-  readonly base: string;
+  readonly base: BaseImage;
   readonly registry: Registry;
 }
 
@@ -65,11 +70,10 @@ export class AppImage extends pulumi.ComponentResource {
         name: tagged,
         build: {
           context: context.dir,
-          buildArgs: { BASE: base },
+          buildArgs: { BASE: base.tag },
           label: labels(stack, "image"),
-          platform: "linux/amd64",
         },
-        triggers: { content: context.hash, base },
+        triggers: { content: context.hash, base: base.id },
         // A container that is still stopping may hold it for a moment.
         forceRemove: true,
       },

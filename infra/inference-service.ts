@@ -38,7 +38,7 @@ export class InferenceService extends pulumi.ComponentResource {
         healthCheck: [
           "bash",
           "-c",
-          `exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *" 200 "* ]]`,
+          `exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET /readyz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *" 200 "* ]]`,
         ],
         // 3 s of being not ready, then what is in flight, at most the deadline.
         stopGraceSeconds: Math.ceil(config.deadline / 1000) + 10,

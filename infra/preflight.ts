@@ -3,6 +3,7 @@ import { cloneId, label } from "../toolchain/clone.mjs";
 import type { StackConfig } from "./config.ts";
 import { docker, dockerHost, type EngineInfo, engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
+import type { BaseImage } from "./images.ts";
 
 /** Refuses what this engine cannot give, before anything is changed. Pure. */
 export function checkLimits(config: StackConfig, engine: EngineInfo): void {
@@ -75,10 +76,10 @@ async function checkNetwork(config: StackConfig): Promise<void> {
   }
 }
 
-/** Id of a base image that the toolchain made or pulled. @throws UserError when it is not there. */
-export async function baseImageId(tag: string): Promise<string> {
+/** A base image that the toolchain made or pulled. @throws UserError when it is not there. */
+export async function baseImage(tag: string): Promise<BaseImage> {
   try {
-    return await docker("image", "inspect", "--format", "{{.Id}}", tag);
+    return { tag, id: await docker("image", "inspect", "--format", "{{.Id}}", tag) };
   } catch (cause) {
     throw new UserError(`the base image ${tag} is not on the engine. Run \`npm run setup\`.`, {
       cause,

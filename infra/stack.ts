@@ -5,7 +5,7 @@ import { Gateway } from "./gateway.ts";
 import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
 import { trafficNetwork } from "./networks.ts";
-import { baseImageId, preflight } from "./preflight.ts";
+import { baseImage, preflight } from "./preflight.ts";
 import { readConfig } from "./read-config.ts";
 
 /** The whole story: configuration, images, network, service, gateway, load test, outputs. */
@@ -15,7 +15,7 @@ export async function declareStack(stack: string) {
 
   const image = async (part: "service" | "gateway" | "loadtest", source: string) => {
     const context = await bundle(source);
-    const base = await baseImageId(versions.baseImages[context.base]);
+    const base = await baseImage(versions.baseImages[context.base]);
     return new AppImage(part, { stack, part, context, base, registry: config }).reference;
   };
   const serviceImage = config.image ?? (await image("service", "service"));

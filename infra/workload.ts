@@ -2,17 +2,11 @@ import type * as pulumi from "@pulumi/pulumi";
 import { ContainerWorkload } from "./container-workload.ts";
 import type { StackConfig } from "./config.ts";
 import { UserError } from "./errors.ts";
+import type { WorkloadFile } from "./files-volume.ts";
 import type { Part } from "./stack-identity.ts";
 import type { Cpus, MiB } from "./units.ts";
 
 export type Platform = StackConfig["platform"];
-
-/** A file that the processes of a workload can read and not change. */
-export interface WorkloadFile {
-  readonly path: string;
-  /** Marked secret where it is one. */
-  readonly content: pulumi.Input<string>;
-}
 
 /** Something that runs, in the words that containers and Swarm services share. */
 export interface WorkloadArgs {
