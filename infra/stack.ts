@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import versions from "../toolchain/versions.mjs";
+import { baseImages } from "../toolchain/versions.mjs";
 import { bundle } from "./bundle.ts";
 import { Gateway } from "./gateway.ts";
 import { AppImage } from "./images.ts";
@@ -15,7 +15,7 @@ export async function declareStack(stack: string) {
 
   const image = async (part: "service" | "gateway" | "loadtest", source: string) => {
     const context = await bundle(source);
-    const base = await baseImage(versions.baseImages[context.base]);
+    const base = await baseImage(baseImages[context.base]);
     return new AppImage(part, { stack, part, context, base, registry: config }).reference;
   };
   const serviceImage = config.image ?? (await image("service", "service"));

@@ -4,13 +4,9 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { root, stateDir } from "../clone.mjs";
-import versions from "../versions.mjs";
+import { pulumiBin, pulumiHome } from "../paths.mjs";
 
-export const pulumiHome = join(stateDir, "pulumi");
 export const backendDir = join(stateDir, "backend");
-/** The genuine CLI, where upstream's own npm launcher keeps it too. */
-export const cliPath = join(pulumiHome, "versions", versions.pulumi, "bin", "pulumi");
-
 const passphraseFile = join(stateDir, "passphrase");
 
 /** Makes the backend's folder and, once per clone, the passphrase that encrypts its secrets. */
@@ -39,7 +35,7 @@ export function pulumiEnvironment(caller = process.env) {
     ...(own ? { PULUMI_BACKEND_URL: `file://${backendDir}` } : {}),
     ...(ownPassphrase ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile } : {}),
     // The program is TypeScript run by Node itself, so it has to be the Node of this project.
-    PATH: [join(root, "node_modules", ".bin"), join(cliPath, ".."), caller["PATH"] ?? ""].join(
+    PATH: [join(root, "node_modules", ".bin"), pulumiBin, caller["PATH"] ?? ""].join(
       delimiter,
     ),
   };

@@ -5,13 +5,14 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { cliPath, pulumiEnvironment, pulumiHome } from "./environment.mjs";
+import { pulumiCli, pulumiHome } from "../paths.mjs";
+import { pulumiEnvironment } from "./environment.mjs";
 import { checkpointFile, clearDeadLocks, removeUnrecorded } from "./recover.mjs";
 import { lendSalts, settingsFile, takeSalts } from "./salt.mjs";
 
 const args = process.argv.slice(2);
 
-if (!existsSync(cliPath)) {
+if (!existsSync(pulumiCli)) {
   console.error("error: Pulumi is not set up in this clone. Run `npm run setup` first.");
   process.exit(1);
 }
@@ -61,7 +62,7 @@ if (ownBackend && needStack.has(verb) && !asksForHelp) {
   }
 }
 
-const child = spawn(cliPath, args, { stdio: "inherit", env });
+const child = spawn(pulumiCli, args, { stdio: "inherit", env });
 // The terminal sends its signals to the whole group; others reach only this process.
 process.on("SIGINT", () => undefined);
 for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) {
@@ -80,7 +81,7 @@ child.on("exit", (code, signal) => {
 function makeStack(name, select) {
   if (existsSync(checkpointFile(name)) || !existsSync(settingsFile(name))) return;
   const init = ["stack", "init", name, "--non-interactive", ...(select ? [] : ["--no-select"])];
-  const made = spawnSync(cliPath, init, { env, encoding: "utf8" });
+  const made = spawnSync(pulumiCli, init, { env, encoding: "utf8" });
   if (made.status !== 0) {
     takeSalts();
     console.error(`error: the stack ${name} could not be made:\n${made.stderr}`);
