@@ -1,5 +1,7 @@
 // Work that takes minutes, side by side, with its progress shown: live on a terminal, as plain
 // lines elsewhere.
+import { clearInterval, setInterval } from "node:timers";
+
 import { inCi } from "./consent.mjs";
 import { SetupError, messageOf } from "./errors.mjs";
 

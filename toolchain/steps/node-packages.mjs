@@ -50,13 +50,11 @@ export function matchesLockfile(dir) {
   try {
     const wanted = packagesOf(join(dir, "package-lock.json"));
     const installed = packagesOf(join(dir, "node_modules", ".package-lock.json"));
-    return (
-      Object.entries(wanted).every(
-        ([path, { version, optional }]) =>
-          path === "" ||
-          (installed[path] ? installed[path]?.version === version : optional === true),
-      ) && Object.keys(installed).every((path) => wanted[path])
-    );
+    const missing = Object.entries(wanted).filter(([path, entry]) => {
+      const there = installed[path];
+      return path !== "" && (there ? there.version !== entry?.version : !entry?.optional);
+    });
+    return missing.length === 0 && Object.keys(installed).every((path) => wanted[path]);
   } catch {
     return false; // never installed, or cut off
   }
