@@ -82,7 +82,8 @@ frontend api
 
 backend replicas
   balance leastconn
-  option httpchk GET /readyz
+  option httpchk
+  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
   default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer7 error-limit 1 on-error mark-down on-marked-down shutdown-sessions maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
   server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
 

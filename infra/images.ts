@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { BuildContext } from "./bundle.ts";
@@ -60,10 +61,12 @@ export class AppImage extends pulumi.ComponentResource {
   constructor(name: string, args: AppImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:AppImage", name, {}, opts);
     const { context, base, stack, part, registry } = args;
-    const to = destination(registry, part, context.hash);
+    // The tag covers the base too: what is replaced never shares a name with its successor.
+    const content = createHash("sha256").update(`${context.hash} ${base.id}`).digest("hex");
+    const to = destination(registry, part, content);
     const tagged = to
       ? `${to.repository}:${to.tag}`
-      : `${ownName(stack, part)}:${context.hash.slice(0, 12)}`;
+      : `${ownName(stack, part)}:${content.slice(0, 12)}`;
     const built = new docker.RemoteImage(
       name,
       {
@@ -73,7 +76,7 @@ export class AppImage extends pulumi.ComponentResource {
           buildArgs: { BASE: base.tag },
           label: labels(stack, "image"),
         },
-        triggers: { content: context.hash, base: base.id },
+        triggers: { content },
         // A container that is still stopping may hold it for a moment.
         forceRemove: true,
       },

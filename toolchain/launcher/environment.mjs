@@ -35,8 +35,6 @@ export function pulumiEnvironment(caller = process.env) {
     ...(own ? { PULUMI_BACKEND_URL: `file://${backendDir}` } : {}),
     ...(ownPassphrase ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile } : {}),
     // The program is TypeScript run by Node itself, so it has to be the Node of this project.
-    PATH: [join(root, "node_modules", ".bin"), pulumiBin, caller["PATH"] ?? ""].join(
-      delimiter,
-    ),
+    PATH: [join(root, "node_modules", ".bin"), pulumiBin, caller["PATH"] ?? ""].join(delimiter),
   };
 }

@@ -22,7 +22,7 @@ function read(file) {
 export const settingsFile = (stack) => join(root, `Pulumi.${stack}.yaml`);
 
 /** Names of the stacks that have a settings file at the top level. */
-export const stacksWithSettings = () =>
+export const settingsStacks = () =>
   readdirSync(root).flatMap((name) => /^Pulumi\.([\w-]+)\.yaml$/.exec(name)?.[1] ?? []);
 
 /** @param {string} text */
@@ -49,7 +49,7 @@ export function lendSalts() {
   mkdirSync(saltsDir, { recursive: true });
   mkdirSync(runsDir, { recursive: true });
   writeFileSync(join(runsDir, String(process.pid)), "");
-  for (const stack of stacksWithSettings()) {
+  for (const stack of settingsStacks()) {
     const salt = read(join(saltsDir, stack));
     const text = read(settingsFile(stack));
     if (salt && !saltLine.test(text)) writeFileSync(settingsFile(stack), withSalt(text, salt));
@@ -64,7 +64,7 @@ export function takeSalts() {
     rmSync(join(runsDir, pid), { force: true });
     return false;
   });
-  for (const stack of stacksWithSettings()) {
+  for (const stack of settingsStacks()) {
     const text = read(settingsFile(stack));
     const salt = saltLine.exec(text)?.[1];
     if (salt === undefined) continue;
