@@ -24,7 +24,7 @@ export async function fetchOpenApi(host: string, timeoutMs = 5000): Promise<unkn
     const reply = await fetch(new URL("/openapi.json", host), {
       signal: AbortSignal.timeout(timeoutMs),
     });
-    return reply.ok ? ((await reply.json()) as unknown) : null;
+    return reply.ok ? await reply.json() : null;
   } catch {
     return null;
   }

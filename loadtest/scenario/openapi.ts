@@ -50,11 +50,8 @@ export function sample(
   if (Array.isArray(schema["enum"]) && schema["enum"].length > 0) {
     return pick<unknown>(schema["enum"], random);
   }
-  const examples = Array.isArray(schema["examples"])
-    ? schema["examples"]
-    : "example" in schema
-      ? [schema["example"]]
-      : [];
+  const listed: unknown = schema["examples"] ?? ("example" in schema ? [schema["example"]] : []);
+  const examples: unknown[] = Array.isArray(listed) ? listed : [];
   const example = examples.length > 0 ? pick<unknown>(examples, random) : hint;
   for (const choice of ["oneOf", "anyOf"]) {
     const options = schema[choice];
