@@ -125,7 +125,7 @@ export function renderStatus(status: {
     return [c.name, String(c.requests ?? 0), `${(share * 100).toFixed(1)}%`, bar(share)];
   });
   return [
-    `${stack}`,
+    stack,
     table([["part", "name", "state", "cpus", "memory", "image", "restarts", "published"], ...rows]),
     "",
     table([
