@@ -209,8 +209,19 @@ describe("the declared dev stack", () => {
   });
 
   test("asks for a token beyond loopback, and for none on it", async () => {
-    expect((await declare()).loadtestToken).toBeUndefined();
-    expect((await declare({ bind: "0.0.0.0" })).loadtestToken).toBeDefined();
+    const files = () =>
+      of("command:local:Command").find(({ name }) => name === "loadtest-files-write")?.inputs[
+        "stdin"
+      ];
+    await declare();
+    expect(JSON.stringify(files())).not.toContain(
+      Buffer.from("loadtest-token-stdout").toString("base64"),
+    );
+    declared = [];
+    await declare({ bind: "0.0.0.0" });
+    expect(JSON.stringify(files())).toContain(
+      Buffer.from("loadtest-token-stdout").toString("base64"),
+    );
   });
 
   test("does not touch the load test or the gateway when the service's limits change", async () => {
