@@ -114,7 +114,7 @@ export class RunChart extends HTMLElement {
     return {
       width: this.#box.clientWidth,
       height,
-      padding: [8, 8, 0, 0],
+      padding: [8, 24, 0, 0],
       legend: { show: false },
       cursor: {
         sync: { key: moment.key, setSeries: false },
@@ -122,7 +122,8 @@ export class RunChart extends HTMLElement {
         points: { size: 6 },
       },
       scales: {
-        x: { time: false },
+        // A run of one second is a point: some width makes it seen.
+        x: { time: false, range: (_plot, min, max) => [min, Math.max(max, min + 5)] },
         y: {
           range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1],
         },
@@ -130,6 +131,7 @@ export class RunChart extends HTMLElement {
       axes: [
         {
           ...axis,
+          size: 26,
           space: 70,
           incrs: [
             1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400,

@@ -1,5 +1,5 @@
 // The top of the page: what is loaded, how it goes, and what can be done about it.
-import { html, nothing, type TemplateResult } from "lit-html";
+import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from "lit-html";
 import type { RunView } from "../../events.ts";
 import type { Actions } from "../app.ts";
 import { bytes, count, day, duration, ms, percent, rate, shortImage } from "../format.ts";
@@ -55,6 +55,7 @@ function figures({ view }: State): TemplateResult {
     )}
     ${figure("p50", total === undefined ? "–" : ms(done ? total.quantiles[0]! : total.p50), "ms")}
     ${figure("p95", total === undefined ? "–" : ms(done ? total.quantiles[5]! : total.p95), "ms")}
+    ${figure("p99", total === undefined ? "–" : ms(done ? total.quantiles[7]! : total.p99), "ms")}
     ${figure("Requests", total === undefined ? "–" : count(total.requests))}
     ${figure(
       "Time",
@@ -87,16 +88,13 @@ function controls(state: State, actions: Actions): TemplateResult | typeof nothi
             },
             "stop",
           )}`
-        : html`${button(
+        : button(
             "New",
             () => {
               actions.open("new");
             },
             "primary",
-          )}
-          ${button("Reset", () => {
-            actions.reset();
-          })}`
+          )
     }
   </div>`;
 }
@@ -119,7 +117,7 @@ function facts({ view }: State): TemplateResult | typeof nothing {
   const { stack } = started;
   const known = [
     stack === null ? null : `stack ${stack.name}`,
-    stack?.replicas == null ? null : `${count(stack.replicas)} × ${stack.cpus ?? "?"} cpus`,
+    stack?.replicas == null ? null : `${count(stack.replicas)} × ${stack.cpus ?? "?"} cpu`,
     stack?.memory == null ? null : bytes(stack.memory),
     stack?.model ?? null,
     stack?.image == null || stack.image === "" ? null : `image ${shortImage(stack.image)}`,
@@ -164,6 +162,23 @@ function warnings(state: State): TemplateResult {
   }`;
 }
 
+const icon = (shape: SVGTemplateResult): TemplateResult =>
+  html`<svg
+    viewBox="0 0 24 24"
+    fill="none"
+    stroke="currentColor"
+    stroke-width="2"
+    stroke-linecap="round"
+    stroke-linejoin="round"
+    aria-hidden="true"
+  >
+    ${shape}
+  </svg>`;
+const moon = icon(svg`<path d="M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z" />`);
+const sun = icon(
+  svg`<circle cx="12" cy="12" r="4.2" /><path d="M12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.300 5.300l1.400 1.400M17.300 17.300l1.400 1.400M5.300 18.700l1.400-1.400M17.300 6.700l1.400-1.400" />`,
+);
+
 export function header(state: State, actions: Actions): TemplateResult {
   const { view, kind } = state;
   const next = theme() === "dark" ? "light" : "dark";
@@ -186,7 +201,7 @@ export function header(state: State, actions: Actions): TemplateResult {
           chooseTheme(next);
         }}
       >
-        ${next === "dark" ? "☾" : "☀"}
+        ${next === "dark" ? moon : sun}
       </button>
     </div>
     ${facts(state)}

@@ -59,12 +59,7 @@ const start = (state: State, actions: Actions): TemplateResult =>
       <h2 id="start-title">Start a run</h2>
       ${state.dialog === null ? startForm(state, actions, "new") : nothing}
     </section>
-    <section aria-labelledby="workers-title">
-      <h2 id="workers-title">Workers</h2>
-      ${workers(state, actions)}
-      <h2>Runs</h2>
-      ${runs(state, actions)}
-    </section>
+    <div class="beside">${workers(state, actions)} ${runs(state, actions)}</div>
   </main>`;
 
 export const page = (state: State, actions: Actions): TemplateResult =>

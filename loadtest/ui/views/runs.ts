@@ -28,6 +28,7 @@ const columns = ({ runs }: State, actions: Actions): Column<RunSummary>[] => [
   {
     title: "Started",
     key: ({ startedAt }) => startedAt,
+    text: true,
     cell: ({ id, startedAt }) =>
       html`<a href=${`/api/runs/${encodeURIComponent(id)}/report`} target="_blank" rel="noopener"
         >${day(startedAt)}</a
@@ -37,10 +38,11 @@ const columns = ({ runs }: State, actions: Actions): Column<RunSummary>[] => [
   {
     title: "Stack",
     key: ({ stack }) => (stack?.replicas ?? 0) * 1000 + (stack?.cpus ?? 0),
+    text: true,
     cell: ({ stack }) =>
       stack?.replicas == null
         ? "–"
-        : `${stack.replicas} × ${stack.cpus ?? "?"} cpus${stack.memory === null ? "" : `, ${bytes(stack.memory)}`}`,
+        : `${stack.replicas} × ${stack.cpus ?? "?"} cpu${stack.memory === null ? "" : `, ${bytes(stack.memory)}`}`,
   },
   { title: "Model", key: ({ stack }) => stack?.model ?? "–" },
   { title: "Requests", key: ({ requests }) => requests, cell: ({ requests }) => count(requests) },

@@ -9,6 +9,8 @@ export interface Column<Row> {
   about?: string;
   /** What it is sorted by. Numbers stand to the right. */
   key: (row: Row) => number | string;
+  /** A date or the like, sorted by a number but read as text. */
+  text?: true;
   /** What is shown; the key unless told. */
   cell?: (row: Row) => unknown;
 }
@@ -47,7 +49,9 @@ export function table<Row>(
 ): TemplateResult {
   const now = sort[id];
   const first = rows[0] ?? total;
-  const numeric = columns.map(({ key }) => first !== undefined && typeof key(first) === "number");
+  const numeric = columns.map(
+    ({ key, text }) => text !== true && first !== undefined && typeof key(first) === "number",
+  );
   const cells = (row: Row): TemplateResult[] =>
     columns.map(({ key, cell }, i) => {
       const value = (cell ?? key)(row);
