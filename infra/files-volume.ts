@@ -32,7 +32,7 @@ const contentName = (encoded: string): string =>
   scryptSync(encoded, "inference-stack files", 6).toString("hex");
 
 const write = `umask 377; cd /files && while read -r name data; do
-  printf %s "$data" | base64 -d > "$name" && chown "$OWNER" "$name" || exit 1
+  rm -f "$name" && printf %s "$data" | base64 -d > "$name" && chown "$OWNER" "$name" || exit 1
 done && sync`;
 
 /**
