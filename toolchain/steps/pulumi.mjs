@@ -126,7 +126,12 @@ async function download(home, log) {
   const upstream = join(toolchainDir, "upstream");
   if (!matchesLockfile(upstream))
     await run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: upstream, onLine: log });
-  const env = { ...process.env, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "true" };
+  const env = {
+    ...process.env,
+    PULUMI_HOME: home,
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    NODE_USE_ENV_PROXY: "1", // the launcher fetches with Node
+  };
   const launcher = join(upstream, "node_modules", "pulumi", "run.js");
   await run(projectNode, [launcher, "version"], { env, onLine: log });
   const cli = join(home, "versions", versions.pulumi, "bin", "pulumi");
