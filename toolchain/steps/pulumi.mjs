@@ -45,6 +45,16 @@ export const goPieces = [
     module: join(toolchainDir, "plugins", "docker"),
     target: ".",
     output: "pulumi-resource-docker",
+    // Upstream's plugin has this too: with a TLS configuration of its own, even an empty one, Go
+    // speaks no HTTP/2, and Docker Hub turns such clients away.
+    edits: [
+      {
+        of: "github.com/terraform-providers/terraform-provider-docker",
+        file: "internal/provider/resource_docker_registry_image_funcs.go",
+        from: "TLSClientConfig: &tls.Config{InsecureSkipVerify: insecureSkipVerify}",
+        to: "TLSClientConfig: map[bool]*tls.Config{true: {InsecureSkipVerify: true}}[insecureSkipVerify]",
+      },
+    ],
     home: pluginDir("docker"),
   },
   {
