@@ -1,5 +1,5 @@
 // The set-up itself, as a person runs it.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, open, readdir, rm, stat, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -101,7 +101,9 @@ describe("with a cache of its own", () => {
 
   beforeAll(async () => {
     cache = await mkdtemp(join(tmpdir(), "setup-cache-"));
-    env = { XDG_CACHE_HOME: cache, TOOLCHAIN_SOURCE: "registries" };
+    // Go's own cache is found by XDG_CACHE_HOME too; what is compiled there stays of use.
+    const GOCACHE = execFileSync("go", ["env", "GOCACHE"], { encoding: "utf8" }).trim();
+    env = { XDG_CACHE_HOME: cache, TOOLCHAIN_SOURCE: "registries", GOCACHE };
   });
 
   afterAll(async () => {
