@@ -10,11 +10,12 @@ describe("queue", () => {
         const plain: { n: number }[] = [];
         bursts.forEach((burst, i) => {
           for (let k = 0; k < burst; k++) {
-            queue.push({ n: k });
-            plain.push({ n: k });
+            const item = { n: k };
+            queue.push(item);
+            plain.push(item);
           }
           for (let k = 0; k < burst * (i % 2 ? 1 : 0.7); k++)
-            expect(queue.shift()).toEqual(plain.shift());
+            if (queue.shift() !== plain.shift()) throw new Error("out of order");
           expect(queue.length).toBe(plain.length);
           expect(queue.first).toEqual(plain[0]);
         });

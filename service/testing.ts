@@ -19,11 +19,17 @@ export const testModel = (name: string): LoadedModel =>
     { threads: 1 },
   );
 
+export interface PostReply {
+  readonly status: number;
+  readonly body: unknown;
+  readonly response: Response;
+}
+
 export interface TestService {
   readonly app: App;
   readonly services: Services;
   /** Replies of `POST`, parsed. */
-  post(path: string, body: unknown): Promise<{ status: number; body: unknown; response: Response }>;
+  readonly post: (path: string, body: unknown) => Promise<PostReply>;
 }
 
 /** A service with a model, or with none; `settings` as a file would have them. */
@@ -44,14 +50,14 @@ export function testService(
     access: new AccessLog(log),
     maxBody,
     maxRows,
-    state: { draining: false },
+    state: { draining: false, closing: false },
   };
   if (model !== undefined) slot.put(testModel(model));
   const app = createApp(services);
   return {
     app,
     services,
-    async post(path, body) {
+    post: async (path, body) => {
       const response = await app.request(path, {
         method: "POST",
         headers: { "content-type": "application/json" },
