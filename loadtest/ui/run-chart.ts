@@ -9,6 +9,9 @@ const height = 190;
 /** All charts of a page share their cursor: one moment, read everywhere. */
 const moment = uPlot.sync("moment");
 
+/** Round numbers of bytes, as an axis steps by them. */
+const powersOfTwo = Array.from({ length: 50 }, (_, i) => 2 ** i);
+
 const timeText = (chart: Chart, at: number): string =>
   chart.clock === "unix" ? clock(at) : elapsed(at);
 
@@ -142,6 +145,7 @@ export class RunChart extends HTMLElement {
           ...axis,
           size: 58,
           space: 32,
+          ...(chart.unit === "bytes" ? { incrs: powersOfTwo } : {}),
           values: (_plot, splits) => splits.map((value) => onAxis(chart.unit, value)),
         },
       ],
