@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto";
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { build } from "esbuild";
+import { root, stateDir } from "../toolchain/clone.mjs";
+
+/** What `<part>/image.json` says of a part's build context. */
+interface ImageRecipe {
+  /** Which base image of the toolchain it stands on. */
+  readonly base: "node" | "haproxy";
+  /** Bundled by esbuild: name in the image (without .mjs) → source, relative to the part. */
+  readonly entryPoints?: Readonly<Record<string, string>>;
+  readonly external?: readonly string[];
+  /** Copied: [path from the project's root, path in the image's folder]. */
+  readonly files?: readonly (readonly [string, string])[];
+}
+
+export interface BuildContext {
+  readonly dir: string;
+  readonly base: ImageRecipe["base"];
+  /** Hex SHA-256 of every path, mode and byte in it: the same content is the same image. */
+  readonly hash: string;
+}
+
+function filesBelow(dir: string): string[] {
+  return readdirSync(dir, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function contentHash(dir: string): string {
+  const hash = createHash("sha256");
+  for (const file of filesBelow(dir)) {
+    const executable = (statSync(file).mode & 0o111) !== 0;
+    hash.update(`${relative(dir, file)}\0${executable ? "x" : "-"}\0`);
+    hash.update(createHash("sha256").update(readFileSync(file)).digest());
+  }
+  return hash.digest("hex");
+}
+
+/**
+ * Makes the folder that Docker builds a part's image from: its Dockerfile, one bundled file for each
+ * entry point, and the files its recipe names. The image then needs no network to build and holds
+ * nothing but what runs.
+ * @param source folder with `Dockerfile` and `image.json`, relative to the project's root
+ */
+export async function bundle(source: string): Promise<BuildContext> {
+  const from = join(root, source);
+  const recipe = JSON.parse(readFileSync(join(from, "image.json"), "utf8")) as ImageRecipe;
+  const dir = join(stateDir, "build", source.replaceAll("/", "-"));
+  rmSync(dir, { recursive: true, force: true });
+  // The Dockerfile copies `app`; it is beside it, so as not to be in the image itself.
+  const app = join(dir, "app");
+  mkdirSync(app, { recursive: true });
+  cpSync(join(from, "Dockerfile"), join(dir, "Dockerfile"));
+  for (const [path, target] of recipe.files ?? []) {
+    mkdirSync(dirname(join(app, target)), { recursive: true });
+    cpSync(join(root, path), join(app, target), {
+      recursive: true,
+      dereference: true,
+      filter: (file) => !/\.(map|d\.[cm]?ts)$/.test(file),
+    });
+  }
+  const entryPoints = Object.entries(recipe.entryPoints ?? {});
+  if (entryPoints.length > 0) {
+    await build({
+      entryPoints: entryPoints.map(([out, path]) => ({ in: join(from, path), out })),
+      outdir: app,
+      outExtension: { ".js": ".mjs" },
+      absWorkingDir: root,
+      bundle: true,
+      minify: false,
+      platform: "node",
+      target: "node24",
+      format: "esm",
+      external: [...(recipe.external ?? [])],
+      // Libraries written as CommonJS ask for `require`, which an ES module has not got.
+      banner: {
+        js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+      },
+      logLevel: "error",
+    });
+  }
+  // A checkout's umask must not change the image.
+  for (const file of filesBelow(dir)) {
+    chmodSync(file, (statSync(file).mode & 0o111) !== 0 ? 0o755 : 0o644);
+  }
+  return { dir, base: recipe.base, hash: contentHash(dir) };
+}

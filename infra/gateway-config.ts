@@ -1,0 +1,97 @@
+import type { Milliseconds } from "./units.ts";
+
+export interface GatewaySettings {
+  /** The name that all replicas answer to in the network's DNS. */
+  readonly serviceName: string;
+  /** The budget of one request; the gateway itself gives up later than the service does. */
+  readonly deadline: Milliseconds;
+}
+
+export const gatewayPort = 8080;
+/** Metrics and status page: never published, for the stack's own network. */
+export const gatewayStatsPort = 8404;
+const servicePort = 8000;
+
+/**
+ * Places for replicas. More than the most replicas there can be (32), twice over, because old and new
+ * ones run side by side while they are replaced: scaling then changes nothing here.
+ */
+const slots = 64;
+
+/**
+ * Requests in flight on one replica; what is above waits in the gateway. Few connections keep a small
+ * replica's memory free, and its batches full.
+ */
+const maxInFlight = 128;
+
+/**
+ * The gateway's configuration. Where a figure decides something, the reason stands beside it.
+ *
+ * - Replicas are found by DNS and checked every 0.5 s; a failing reply takes one out at once.
+ * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
+ */
+export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
+  const longer = deadline + 5000;
+  return `global
+  maxconn 12000
+  nbthread 1
+  # 12,000 clients, but only ${maxInFlight} connections to each replica: two descriptors a client are never needed.
+  no strict-limits
+  # Idle connections to replicas are kept only while descriptors in use are below these shares; with
+  # thousands of clients the defaults (25%) would open a new connection for nearly every request.
+  tune.pool-high-fd-ratio 100
+  tune.pool-low-fd-ratio 99
+  stats socket /run/haproxy/admin.sock mode 600 level admin
+  log stdout format raw local0 notice
+
+resolvers docker
+  nameserver engine 127.0.0.11:53
+  accepted_payload_size 8192
+  resolve_retries 3
+  timeout resolve 500ms
+  timeout retry 500ms
+  hold valid 500ms
+  hold obsolete 0s
+  hold nx 0s
+  hold refused 5s
+  hold timeout 5s
+
+defaults
+  mode http
+  log global
+  option dontlog-normal
+  timeout connect 500ms
+  timeout http-request 10s
+  timeout http-keep-alive 75s
+  timeout client 75s
+  timeout queue ${longer}ms
+  timeout server ${longer}ms
+  http-reuse always
+  option redispatch 1
+  retries 3
+  retry-on all-retryable-errors
+  # A reload closes idle client connections only after their next reply, so none is lost in between.
+  option idle-close-on-response
+
+frontend api
+  bind :${gatewayPort} backlog 8192
+  option http-buffer-request
+  # What a replica says about itself is read inside the network.
+  http-request return status 404 content-type application/problem+json string '{"type":"about:blank","title":"Not Found","status":404}' if { path /metrics }
+  default_backend replicas
+
+backend replicas
+  balance leastconn
+  option httpchk
+  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
+  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer7 error-limit 1 on-error mark-down on-marked-down shutdown-sessions maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
+  server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
+
+frontend status
+  bind :${gatewayStatsPort}
+  http-request use-service prometheus-exporter if { path /metrics }
+  stats enable
+  stats uri /
+  stats refresh 5s
+`;
+}
