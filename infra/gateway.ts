@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "./config.ts";
 import { dockerHost } from "./engine.ts";
 import { gatewayConfig, gatewayPort } from "./gateway-config.ts";
+import { isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { runWorkload } from "./workload.ts";
 
@@ -41,7 +42,7 @@ export class Gateway extends pulumi.ComponentResource {
         scratch: { "/run/haproxy": 1 },
         publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },
         // Alive, even while it waits for its configuration.
-        healthCheck: ["true"],
+        healthCheck: isAlive,
         stopGraceSeconds: 20,
         replaceInPlace: true,
       },

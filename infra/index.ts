@@ -7,4 +7,5 @@ const outputs = await declareStack(pulumi.getStack()).catch((error: unknown) => 
   throw error instanceof UserError ? new pulumi.RunError(error.message) : error;
 });
 
-export const { apiUrl, docsUrl, image, limits, replicas, model } = outputs;
+export const { apiUrl, docsUrl, loadtestUrl, loadtestToken, image, limits, replicas, model } =
+  outputs;

@@ -4,6 +4,7 @@ import { bundle } from "./bundle.ts";
 import { Gateway } from "./gateway.ts";
 import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
+import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
 import { baseImage, preflight } from "./preflight.ts";
 import { readConfig } from "./read-config.ts";
@@ -21,6 +22,8 @@ export async function declareStack(stack: string) {
   const serviceImage = config.image ?? (await image("service", "service"));
   const gatewayImage = await image("gateway", "infra/gateway");
 
+  const loadtestImage = await image("loadtest", "loadtest");
+
   const network = trafficNetwork(stack, config);
   const service = new InferenceService("inference", {
     stack,
@@ -33,7 +36,16 @@ export async function declareStack(stack: string) {
     { stack, image: gatewayImage, network, config },
     { dependsOn: [service] },
   );
+  const loadtest = new LoadTest("loadtest", {
+    stack,
+    image: loadtestImage,
+    network,
+    target: gateway.internalUrl,
+    config,
+  });
   return {
+    loadtestUrl: loadtest.url,
+    loadtestToken: loadtest.token,
     apiUrl: gateway.url,
     docsUrl: pulumi.interpolate`${gateway.url}/docs`,
     image: serviceImage,

@@ -1,0 +1,22 @@
+// Durations as people and Locust write them.
+
+/** A message for the person who typed something: printed as it is, without a stack trace. */
+export class UserError extends Error {}
+
+const unitSeconds: Record<string, number> = { h: 3600, m: 60, s: 1, ms: 0.001 };
+
+/** "90", "90s", "1h30m", "2m", "500ms" -> seconds. Throws UserError naming what is allowed. */
+export function parseDuration(text: string, what: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];
+  if (parts.length === 0 || parts.map((part) => part[0]).join("") !== text) {
+    throw new UserError(`${what} is "${text}"; give a duration such as 30s, 2m, 1h30m or 500ms.`);
+  }
+  return parts.reduce((sum, part) => sum + Number(part[1]) * unitSeconds[part[2]!]!, 0);
+}
+
+/** Milliseconds from microseconds, short enough to read: "0.412", "7.31", "128". */
+export function milliseconds(us: number): string {
+  const ms = us / 1000;
+  return ms.toFixed(ms < 1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0);
+}
