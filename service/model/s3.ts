@@ -48,7 +48,7 @@ export async function listBucket(
         path,
         size,
         // Of an object that was uploaded in parts, the etag is something else.
-        md5: /^[0-9a-f]{32}$/.test(etag) ? etag : undefined,
+        md5: /^[0-9a-f]{32}$/.exec(etag ?? "")?.[0],
         open: async (each) => openObject(await connect(settings), bucket, name, settings, each),
       });
     }
