@@ -1,14 +1,13 @@
 """Runs one request about registered models; alone in a container, as unpickling runs foreign code.
 
-Standard input is a tar archive: `request.json`, for `publish` also what is published under
-`model/` and perhaps sample rows under `sample/`. Progress goes to standard error, the result as
+A job is a folder: `request.json`, for `publish` also what is published under `model/` and perhaps
+sample rows under `sample/`. Progress goes to standard error, the result as
 JSON to standard output. Ends with 1, and one message, when the request cannot be carried out.
 """
 
 import json
 import os
 import sys
-import tarfile
 import tempfile
 import warnings
 from pathlib import Path
@@ -16,13 +15,6 @@ from pathlib import Path
 
 def say(line):
     print(line, file=sys.stderr, flush=True)
-
-
-def unpack(stream, folder):
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        # The filter refuses links and paths that lead outside, devices, and set-user-id bits.
-        archive.extractall(folder, filter="data")
-    return json.loads((folder / "request.json").read_text())
 
 
 def connect(request):
@@ -33,6 +25,8 @@ def connect(request):
         "MLFLOW_TRACKING_USERNAME": given.get("mlflowUser"),
         "MLFLOW_TRACKING_PASSWORD": given.get("mlflowPassword"),
         "MLFLOW_TRACKING_TOKEN": given.get("mlflowToken"),
+        "HTTP_PROXY": given.get("proxy"),
+        "HTTPS_PROXY": given.get("proxy"),
         "MLFLOW_S3_ENDPOINT_URL": given.get("s3Url"),
         "AWS_ACCESS_KEY_ID": given.get("s3AccessKey"),
         "AWS_SECRET_ACCESS_KEY": given.get("s3SecretKey"),
@@ -55,10 +49,9 @@ def connect(request):
     os.environ.update({key: value for key, value in settings.items() if value})
 
 
-def main():
+def main(folder):
     warnings.filterwarnings("ignore")
-    folder = Path(tempfile.mkdtemp())
-    request = unpack(sys.stdin.buffer, folder)
+    request = json.loads((folder / "request.json").read_text())
     connect(request)
     from registry import Registry
 
@@ -80,9 +73,9 @@ def main():
     print(flush=True)
 
 
-if __name__ == "__main__":
+def run(folder):
     try:
-        main()
+        main(Path(folder))
     except Exception as error:
         from convert import Refused
         from mlflow.exceptions import MlflowException
@@ -91,3 +84,7 @@ if __name__ == "__main__":
             raise
         say(f"error: {error}")
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1])
