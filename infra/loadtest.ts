@@ -27,40 +27,39 @@ const isLoopback = (address: string): boolean => address.startsWith("127.");
  */
 export class LoadTest extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
-  /** What the UI asks for; it asks for nothing on loopback. */
-  readonly token: pulumi.Output<string> | undefined;
+  /** What the UI asks for beyond loopback. */
+  readonly token: pulumi.Output<string>;
 
   constructor(name: string, args: LoadTestArgs, opts?: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:LoadTest", name, {}, opts);
     const { stack, network, config } = args;
     const child = { parent: this };
     const secret = randomSecret(`${name}-secret`, child);
-    this.token = isLoopback(config.bind) ? undefined : randomSecret(`${name}-token`, child);
+    this.token = randomSecret(`${name}-token`, child);
+    const guarded = !isLoopback(config.bind);
 
     const settings = {
       target: args.target,
       masterAddress: `${network.loadtestName}:${workerPort}`,
       secretFile: `${folder}/secret`,
-      ...(this.token ? { tokenFile: `${folder}/token` } : {}),
+      ...(guarded ? { tokenFile: `${folder}/token` } : {}),
       runsDir: "/runs",
       stack: { name: stack, platform: config.platform },
       scrape: { dns: network.serviceName, port: 8000 },
       listen: { host: "0.0.0.0", port: masterPort, workerPort },
-      allowedHosts: [network.loadtestName, ...(this.token ? [config.bind] : [])],
+      allowedHosts: [network.loadtestName, ...(guarded ? [config.bind] : [])],
     };
     const files: WorkloadFile[] = [
       { path: `${folder}/settings.json`, content: JSON.stringify(settings) },
       { path: `${folder}/secret`, content: secret },
-      ...(this.token ? [{ path: `${folder}/token`, content: this.token }] : []),
+      ...(guarded ? [{ path: `${folder}/token`, content: this.token }] : []),
     ];
     const process = (role: "master" | "worker") => ({
       stack,
       image: args.image,
       command: ["node", "/app/main.mjs", role, "--settings", `${folder}/settings.json`],
       files,
-      networks: [
-        { name: network.name, ...(role === "master" ? { alias: network.loadtestName } : {}) },
-      ],
+      networks: [{ network, ...(role === "master" ? { alias: network.loadtestName } : {}) }],
       stopGraceSeconds: 10,
     });
     const master: WorkloadArgs = {

@@ -72,15 +72,17 @@ export interface ReplicaSample {
   memoryLimit: number | null;
 }
 
-/** What the stack was when the run ran. */
+/** What the stack was when the run began; null where nobody said. */
 export interface StackFacts {
   name: string;
   platform: string;
-  cpus: number;
-  memory: string;
-  replicas: number;
-  image: string;
-  model: string;
+  /** Limits of one replica: cores and bytes. */
+  cpus: number | null;
+  memory: number | null;
+  replicas: number | null;
+  image: string | null;
+  /** Name and version. */
+  model: string | null;
 }
 
 export interface ThresholdResult {
@@ -131,6 +133,8 @@ export interface Ended {
   reason: string;
   /** Why the result is about the generator and not about the target; null when it is not. */
   limited: string | null;
+  /** What else is to be known of the numbers, such as workers lost on the way. */
+  notes: string[];
   /** Requests given up uncounted when the run was stopped. */
   interrupted: number;
   thresholds: ThresholdResult[];
@@ -153,6 +157,8 @@ export type RunEvent =
   | { type: "log"; at: number; level: "info" | "warning" | "error"; text: string }
   | { type: "edited"; at: number; load: string; users: number | null; spawnRate: number | null }
   | { type: "reset"; at: number }
+  /** Workers while no run goes on; in a run every tick has them. */
+  | { type: "workers"; workers: WorkerRow[] }
   | Ended;
 
 /** Everything there is to show of a run. */
@@ -165,6 +171,7 @@ export interface RunView {
   failures: FailureRow[];
   exceptions: ExceptionRow[];
   logs: { at: number; level: string; text: string }[];
+  workers: WorkerRow[];
   ended: Ended | undefined;
 }
 
@@ -176,6 +183,7 @@ export const emptyView = (): RunView => ({
   failures: [],
   exceptions: [],
   logs: [],
+  workers: [],
   ended: undefined,
 });
 
@@ -185,10 +193,18 @@ const maxLogs = 1000;
 export function fold(view: RunView, event: RunEvent): RunView {
   switch (event.type) {
     case "started":
-      return Object.assign(view, emptyView(), { started: event, state: "spawning" });
+      return Object.assign(view, emptyView(), {
+        started: event,
+        state: "spawning",
+        workers: view.workers,
+      });
+    case "workers":
+      view.workers = event.workers;
+      return view;
     case "tick":
       view.ticks.push(event);
       view.last = event;
+      view.workers = event.workers;
       view.state = event.state;
       return view;
     case "failures":

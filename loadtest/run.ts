@@ -141,6 +141,7 @@ export class Run {
       at: Date.now() / 1000,
       reason: this.#reason,
       limited: null,
+      notes: [],
       interrupted: this.#interrupted,
       thresholds: [],
       histograms: this.#ledger.histograms(),

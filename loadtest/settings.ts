@@ -34,18 +34,8 @@ const schema = z.strictObject({
   runsDir: path.optional(),
   /** Engine processes of one worker container; one for each whole core unless told. */
   processes: z.int().min(1).max(256).optional(),
-  /** The stack as declared: pinned to each run. */
-  stack: z
-    .strictObject({
-      name: z.string(),
-      platform: z.string(),
-      cpus: z.number(),
-      memory: z.string(),
-      replicas: z.int(),
-      image: z.string(),
-      model: z.string(),
-    })
-    .optional(),
+  /** Which stack this is; what its replicas are is read from them when a run begins. */
+  stack: z.strictObject({ name: z.string(), platform: z.string() }).optional(),
   /** Where each replica of the service publishes its metrics: a name with one A record each. */
   scrape: z.strictObject({ dns: z.string(), port: z.int() }).optional(),
 });

@@ -4,7 +4,30 @@
 
 const cr = 13;
 const lf = 10;
+const colon = 58;
 const maxHeadBytes = 64 * 1024;
+
+/** Whether the bytes at `at` are `name` (lower case), in any case. */
+function isName(buffer: Buffer, at: number, name: string): boolean {
+  for (let i = 0; i < name.length; i += 1) {
+    if ((buffer[at + i]! | 0x20) !== (name.charCodeAt(i) | 0x20)) return false;
+  }
+  return true;
+}
+
+/** The decimal digits in `at..end`, blanks around them allowed; -1 when there is anything else. */
+function readNumber(buffer: Buffer, at: number, end: number): number {
+  while (buffer[at] === 32 || buffer[at] === 9) at += 1;
+  while (end > at && (buffer[end - 1] === 32 || buffer[end - 1] === 9)) end -= 1;
+  if (at === end) return -1;
+  let value = 0;
+  for (; at < end; at += 1) {
+    const digit = buffer[at]! - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value <= Number.MAX_SAFE_INTEGER ? value : -1;
+}
 
 const state = {
   head: 0,
@@ -117,52 +140,39 @@ export class ResponseParser {
     let contentLength = -1;
     let chunked = false;
     at += 12;
+    while (at < length && buffer[at] !== lf) at += 1;
+    at += 1;
     for (;;) {
+      // One header line from `at` to its line feed.
+      const line = at;
       while (at < length && buffer[at] !== lf) at += 1;
+      if (at >= length) return this.#keepHead(buffer, start, length);
+      const end = buffer[at - 1] === cr ? at - 1 : at;
       at += 1;
-      if (at + 1 >= length && !(at < length && buffer[at] === lf)) {
-        return this.#keepHead(buffer, start, length);
-      }
-      const first = buffer[at]!;
-      if (first === cr && buffer[at + 1] === lf) {
-        at += 2;
-        break;
-      }
-      if (first === lf) {
-        at += 1;
-        break;
-      }
-      // "c…" or "t…": content-length, connection, transfer-encoding.
-      const letter = first | 0x20;
-      if (letter !== 99 && letter !== 116) continue;
-      const end = buffer.indexOf(lf, at);
-      if (end < 0) return this.#keepHead(buffer, start, length);
-      const colon = buffer.indexOf(58, at);
-      if (colon < 0 || colon > end) continue;
-      const size = colon - at;
-      if (letter === 99 && size === 14 && (buffer[at + 8]! | 0x20) === 108) {
-        let i = colon + 1;
-        while (buffer[i] === 32 || buffer[i] === 9) i += 1;
-        let value = 0;
-        const digits = i;
-        for (; i < end; i += 1) {
-          const digit = buffer[i]! - 48;
-          if (digit < 0 || digit > 9) break;
-          value = value * 10 + digit;
-        }
-        while (buffer[i] === 32 || buffer[i] === 9) i += 1;
-        if (i === digits || (buffer[i] !== cr && i !== end) || value > Number.MAX_SAFE_INTEGER) {
-          return this.#malformed("bad Content-Length");
-        }
-        if (contentLength >= 0 && contentLength !== value)
+      if (end === line) break;
+      // Told apart by first letter and length of the name; only these three matter.
+      const letter = buffer[line]! | 0x20;
+      if (letter === 99 && buffer[line + 14] === colon && isName(buffer, line, "content-length")) {
+        const value = readNumber(buffer, line + 15, end);
+        if (value < 0) return this.#malformed("bad Content-Length");
+        if (contentLength >= 0 && contentLength !== value) {
           return this.#malformed("two Content-Lengths");
+        }
         contentLength = value;
-      } else if (size === 10 && letter === 99) {
-        const value = buffer.toString("latin1", colon + 1, end).toLowerCase();
-        if (value.includes("close")) keepAlive = false;
-        else if (value.includes("keep-alive")) keepAlive = true;
-      } else if (size === 17 && letter === 116) {
-        if (/\bchunked\s*$/i.test(buffer.toString("latin1", colon + 1, end))) chunked = true;
+      } else if (
+        letter === 99 &&
+        buffer[line + 10] === colon &&
+        isName(buffer, line, "connection")
+      ) {
+        const value = buffer[line + 12]! | 0x20;
+        if (value === 107) keepAlive = true;
+        else if (/\bclose\b/i.test(buffer.toString("latin1", line + 11, end))) keepAlive = false;
+      } else if (
+        letter === 116 &&
+        buffer[line + 17] === colon &&
+        isName(buffer, line, "transfer-encoding")
+      ) {
+        if (/\bchunked\s*$/i.test(buffer.toString("latin1", line + 18, end))) chunked = true;
       }
     }
     this.status = status;

@@ -192,7 +192,7 @@ func TestAssetsAndArchiveHoldTheFilesTheRulesPick(t *testing.T) {
 			t.Errorf("%s picked: %v", path, got)
 		}
 	}
-	if archive := state.Get("archive").AsMap().Get("assets").AsMap(); archive.Len() != 2 {
+	if archive, ok := state.Get("archive").AsArchive().GetAssets(); !ok || len(archive) != 2 {
 		t.Errorf("the archive holds %v", archive)
 	}
 }

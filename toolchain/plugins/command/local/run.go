@@ -13,14 +13,12 @@ import (
 	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
-	"github.com/pulumi/pulumi-go-provider/infer/types"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
 // How long a cancelled command may tidy up before it is killed.
 const grace = 5 * time.Second
 
-// run executes a command to its end and collects what it left. Without a command nothing changes.
+// run executes a command to its end and captures its output; without one the previous output stays.
 // A command fails when it ends with another code than 0; the error holds what it printed.
 func run(ctx context.Context, command *string, args Args, previous Results) (Results, error) {
 	if command == nil {
@@ -67,34 +65,10 @@ func run(ctx context.Context, command *string, args Args, previous Results) (Res
 		return previous, fmt.Errorf("%w: running %q:\n%s", err, *command, both.String())
 	}
 
-	results := previous
-	results.Stdout = strings.TrimSuffix(stdout.String(), "\n")
-	results.Stderr = strings.TrimSuffix(stderr.String(), "\n")
-	if args.AssetPaths != nil {
-		assets, err := matching(cmd.Dir, *args.AssetPaths)
-		if err != nil {
-			return previous, err
-		}
-		picked := map[string]types.AssetOrArchive{}
-		for path, asset := range assets {
-			picked[path] = types.AssetOrArchive{Asset: asset}
-		}
-		results.Assets = &picked
-	}
-	if args.ArchivePaths != nil {
-		assets, err := matching(cmd.Dir, *args.ArchivePaths)
-		if err != nil {
-			return previous, err
-		}
-		content := map[string]any{}
-		for path, asset := range assets {
-			content[path] = asset
-		}
-		if results.Archive, err = resource.NewAssetArchive(content); err != nil {
-			return previous, err
-		}
-	}
-	return results, nil
+	return Results{
+		Stdout: strings.TrimSuffix(stdout.String(), "\n"),
+		Stderr: strings.TrimSuffix(stderr.String(), "\n"),
+	}, nil
 }
 
 // environment is this process's own, then what the program sets, then what the last command printed.
