@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "./config.ts";
 import { dockerHost } from "./engine.ts";
 import { gatewayConfig, gatewayPort } from "./gateway-config.ts";
+import { isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { runWorkload } from "./workload.ts";
 
@@ -36,12 +37,12 @@ export class Gateway extends pulumi.ComponentResource {
         replicas: 1,
         cpus: 1,
         memory: 256,
-        networks: [{ name: network.name, alias: network.gatewayName }],
+        networks: [{ network, alias: network.gatewayName }],
         volumes: ["/config"],
         scratch: { "/run/haproxy": 1 },
         publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },
         // Alive, even while it waits for its configuration.
-        healthCheck: ["true"],
+        healthCheck: isAlive,
         stopGraceSeconds: 20,
         replaceInPlace: true,
       },

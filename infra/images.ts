@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { BuildContext } from "./bundle.ts";
+import type { Build, BuiltPart } from "./builds.ts";
 import type { StackConfig } from "./config.ts";
 import { labels, ownName } from "./stack-identity.ts";
 
@@ -37,17 +37,9 @@ export function destination(config: Registry, part: string, hash: string): Desti
   };
 }
 
-/** An image that the toolchain put on the engine; builds name it by tag, changes show in its id. */
-export interface BaseImage {
-  readonly tag: string;
-  readonly id: string;
-}
-
-export interface AppImageArgs {
+export interface AppImageArgs extends Build {
   readonly stack: string;
-  readonly part: "service" | "gateway" | "loadtest";
-  readonly context: BuildContext;
-  readonly base: BaseImage;
+  readonly part: BuiltPart;
   readonly registry: Registry;
 }
 

@@ -1,7 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "./config.ts";
+import { answersOk } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { runWorkload, type Workload } from "./workload.ts";
+
+/** Where each replica listens. */
+export const servicePort = 8000;
 
 export interface InferenceServiceArgs {
   readonly stack: string;
@@ -27,19 +31,14 @@ export class InferenceService extends pulumi.ComponentResource {
         replicas: config.replicas,
         cpus: config.cpus,
         memory: config.memory,
-        networks: [{ name: network.name, alias: network.serviceName }],
+        networks: [{ network, alias: network.serviceName }],
         files: [
           {
             path: "/run/inference/settings.json",
             content: JSON.stringify({ host: "0.0.0.0", deadline: `${config.deadline}ms` }),
           },
         ],
-        // bash's own /dev/tcp: a second Node process would not fit the limits.
-        healthCheck: [
-          "bash",
-          "-c",
-          `exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET /readyz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *" 200 "* ]]`,
-        ],
+        healthCheck: answersOk(servicePort, "/readyz"),
         // 3 s of being not ready, then what is in flight, at most the deadline.
         stopGraceSeconds: Math.ceil(config.deadline / 1000) + 10,
       },

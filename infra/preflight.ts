@@ -3,7 +3,6 @@ import { cloneId, label } from "../toolchain/clone.mjs";
 import type { StackConfig } from "./config.ts";
 import { docker, dockerHost, type EngineInfo, engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
-import type { BaseImage } from "./images.ts";
 
 /** Refuses what this engine cannot give, before anything is changed. Pure. */
 export function checkLimits(config: StackConfig, engine: EngineInfo): void {
@@ -74,6 +73,12 @@ async function checkNetwork(config: StackConfig): Promise<void> {
       );
     }
   }
+}
+
+/** An image that the toolchain put on the engine; builds name it by tag, changes show in its id. */
+export interface BaseImage {
+  readonly tag: string;
+  readonly id: string;
 }
 
 /** A base image that the toolchain made or pulled. @throws UserError when it is not there. */

@@ -1,27 +1,22 @@
 import * as pulumi from "@pulumi/pulumi";
-import { baseImages } from "../toolchain/versions.mjs";
-import { bundle } from "./bundle.ts";
+import type { Builds, BuiltPart } from "./builds.ts";
+import type { StackConfig } from "./config.ts";
 import { Gateway } from "./gateway.ts";
 import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
+import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
-import { baseImage, preflight } from "./preflight.ts";
-import { readConfig } from "./read-config.ts";
 
-/** The whole story: configuration, images, network, service, gateway, load test, outputs. */
-export async function declareStack(stack: string) {
-  const config = readConfig();
-  await preflight(stack, config);
-
-  const image = async (part: "service" | "gateway" | "loadtest", source: string) => {
-    const context = await bundle(source);
-    const base = await baseImage(baseImages[context.base]);
-    return new AppImage(part, { stack, part, context, base, registry: config }).reference;
+/** The whole story: images, network, service, gateway, load test, outputs. */
+export function declareStack(stack: string, config: StackConfig, builds: Builds) {
+  const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
+    const build = builds[part];
+    if (build === undefined) return given ?? "";
+    return new AppImage(part, { stack, part, ...build, registry: config }).reference;
   };
-  const serviceImage = config.image ?? (await image("service", "service"));
-  const gatewayImage = await image("gateway", "infra/gateway");
-
+  const serviceImage = image("service", config.image);
   const network = trafficNetwork(stack, config);
+
   const service = new InferenceService("inference", {
     stack,
     image: serviceImage,
@@ -30,12 +25,22 @@ export async function declareStack(stack: string) {
   });
   const gateway = new Gateway(
     "gateway",
-    { stack, image: gatewayImage, network, config },
+    { stack, image: image("gateway"), network, config },
     { dependsOn: [service] },
   );
+  const loadtest = new LoadTest("loadtest", {
+    stack,
+    image: image("loadtest"),
+    network,
+    target: gateway.internalUrl,
+    config,
+  });
+
   return {
     apiUrl: gateway.url,
     docsUrl: pulumi.interpolate`${gateway.url}/docs`,
+    loadtestUrl: loadtest.url,
+    loadtestToken: loadtest.token,
     image: serviceImage,
     limits: { cpus: config.cpus, memory: `${config.memory}MB` },
     replicas: config.replicas,

@@ -1,33 +1,83 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createAdaptorServer } from "@hono/node-server";
-import type { Server } from "node:http";
-import { createApp, type AppState } from "./app.ts";
-import { loadModel } from "./model/load.ts";
+import { createApp } from "./app.ts";
+import type { Services } from "./exchange.ts";
+import { readLimits } from "./limits.ts";
+import { AccessLog, createLogger } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { loadModel, ModelError } from "./model/model.ts";
+import { ModelSlot } from "./model/slot.ts";
+import { createHttpServer, drain } from "./server.ts";
 import { readSettings, SettingsError } from "./settings.ts";
+import { chooseSizing } from "./sizing.ts";
 
-const { values } = parseArgs({ options: { settings: { type: "string" } } });
+const HELP = `Serves an ONNX model over HTTP.
 
-try {
-  const settings = readSettings(values.settings, process.env);
-  const state: AppState = { model: undefined, draining: false };
-  const server = createAdaptorServer({ fetch: createApp(state).fetch }) as Server;
-  server.listen(settings.port, settings.host);
-  state.model = await loadModel(settings.modelFile || join(import.meta.dirname, "models/iris"));
+  node service/main.ts [--settings FILE]
 
-  const stop = (): void => {
+Settings come from the JSON file and from the environment, which wins: PORT, HOST, MODEL_FILE,
+DEADLINE, MAX_BODY, LOG_LEVEL, … Without MODEL_FILE the embedded iris model is served.
+`;
+
+function settingsPath(): string | undefined {
+  const { values } = parseArgs({
+    options: { settings: { type: "string" }, help: { type: "boolean", short: "h" } },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    process.exit(0);
+  }
+  return values.settings;
+}
+
+function start(): void {
+  const settings = readSettings(settingsPath(), process.env);
+  const limits = readLimits();
+  const sizing = chooseSizing(limits, availableParallelism());
+  const log = createLogger(settings.logLevel);
+  const metrics = new Metrics(limits, sizing);
+  const slot = new ModelSlot({ ...settings, observer: metrics });
+  metrics.watch(slot);
+  const state = { draining: false, closing: false };
+  const services: Services = {
+    slot,
+    metrics,
+    log,
+    access: new AccessLog(log),
+    maxBody: settings.maxBody,
+    maxRows: settings.maxRows,
+    state,
+  };
+  log.info({ limits, sizing }, "resources");
+
+  const embedded = join(import.meta.dirname, "models/iris");
+  slot.put(loadModel(settings.modelFile || embedded, {}, sizing));
+  const server = createHttpServer(createApp(services), services, { ...settings, ...sizing });
+  server.on("error", (error) => {
+    process.stderr.write(
+      `The service cannot listen on ${settings.host}:${settings.port}: ${error.message}.\n`,
+    );
+    process.exit(1);
+  });
+  server.listen(settings.port, settings.host, 4096, () => {
+    log.info({ ...settings, address: server.address() }, "listening");
+  });
+
+  const stop = (signal: NodeJS.Signals): void => {
     if (state.draining) return;
-    state.draining = true;
-    setTimeout(() => {
-      server.close(() => process.exit(0));
-      server.closeIdleConnections();
-    }, settings.drainDelay);
-    setTimeout(() => process.exit(1), settings.grace).unref();
+    log.info({ signal }, "shutting down");
+    void drain(server, state, settings).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+}
+
+try {
+  start();
 } catch (error) {
-  if (!(error instanceof SettingsError)) throw error;
+  const usage = error instanceof TypeError && "code" in error;
+  if (!(error instanceof SettingsError || error instanceof ModelError || usage)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exit(2);
 }

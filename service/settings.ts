@@ -87,6 +87,8 @@ const FIELDS = {
   maxRows: integer(10_000, 1, 1_000_000),
   /** Most rows in one run of the model, where the model allows more than one. */
   maxBatchRows: integer(256, 1, 65_536),
+  /** Most rows that wait for the model. */
+  maxQueuedRows: integer(100_000, 1, 10_000_000),
   /** How long a sender may take for its headers, and for the whole request, in ms. */
   headerTimeout: duration("10s"),
   requestTimeout: duration("30s"),

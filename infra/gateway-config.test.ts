@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { gatewayConfig } from "./gateway-config.ts";
+
+const config = gatewayConfig({ serviceName: "inference", deadline: 10_000 });
+const lines = config.split("\n").map((line) => line.trim());
+
+test("finds replicas by DNS into places that scaling does not change", () => {
+  expect(config).toMatch(/server-template replica 64 inference:8000 resolvers docker/);
+});
+
+test("gives up later than the service, which alone rejects by the deadline", () => {
+  expect(lines).toContain("timeout server 15000ms");
+  expect(lines).toContain("timeout queue 15000ms");
+});
+
+test("keeps few connections to replicas open, whatever the number of clients", () => {
+  expect(lines).toContain("tune.pool-high-fd-ratio 100");
+  expect(lines).toContain("http-reuse always");
+  expect(config).toMatch(/maxconn 128 pool-max-conn 128/);
+});
+
+test("sends a request again elsewhere when its replica failed", () => {
+  for (const line of ["retries 3", "retry-on all-retryable-errors", "option redispatch 1"]) {
+    expect(lines).toContain(line);
+  }
+});
+
+test("does not publish metrics", () => {
+  expect(config).toMatch(/http-request return status 404 .* if \{ path \/metrics \}/);
+});
+
+test("ends in a newline, without which HAProxy refuses the file", () => {
+  expect(config.endsWith("\n")).toBe(true);
+});

@@ -1,0 +1,153 @@
+/** Tensor element types by ONNX Runtime's names. */
+export type ElementType =
+  | "float32"
+  | "float64"
+  | "float16"
+  | "int8"
+  | "int16"
+  | "int32"
+  | "int64"
+  | "uint8"
+  | "uint16"
+  | "uint32"
+  | "uint64"
+  | "bool"
+  | "string";
+
+/** A size, or null where the model takes any. */
+export type Dimension = number | null;
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: readonly Dimension[];
+}
+
+/** Elements of one tensor in row-major order; bool is one byte an element. */
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | Float16Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array
+  | string[];
+
+/** What JSON must hold for a field. */
+export type FieldKind = "number" | "integer" | "boolean" | "string";
+
+/** One named value of a row, and where it goes. */
+export interface Field {
+  readonly name: string;
+  readonly kind: FieldKind;
+  /** Element type of the tensor it is written to. */
+  readonly type: ElementType;
+  /** Least and greatest value allowed, both included; for numbers only. */
+  readonly min: number | bigint | undefined;
+  readonly max: number | bigint | undefined;
+  /** Null or absent is allowed and becomes NaN, or the empty string. */
+  readonly optional: boolean;
+  /** Shape of one row's value; empty for a scalar. */
+  readonly shape: readonly Dimension[];
+  /** Index of the tensor it is written to, and of its first element within a row of that tensor. */
+  readonly input: number;
+  readonly column: number;
+}
+
+/** How many rows one run takes: any number, or always the same. */
+export type RowsPerRun = "any" | number;
+
+/** A model's classes, for one that classifies. */
+export interface Classes {
+  /** Outputs (by index) with the label and with the probability of every class. */
+  readonly label: number;
+  readonly probabilities: number;
+  /** Label of every class in the order of the probabilities; undefined where the model does not say. */
+  readonly labels: readonly (string | number)[] | undefined;
+  /** Readable name of every class, where the model carries names beside integer labels. */
+  readonly names: readonly string[] | undefined;
+}
+
+/** What a model takes and gives, as everything outside the model folder sees it. */
+export interface Contract {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly fields: readonly Field[];
+  readonly classes: Classes | undefined;
+  readonly rowsPerRun: RowsPerRun;
+  /** False where requests cannot share a run: a dimension besides the rows is free. */
+  readonly shareable: boolean;
+  /** A row for the documentation: the signature's example or a made-up one. */
+  readonly example: Readonly<Record<string, unknown>>;
+}
+
+export const elementCount = (shape: readonly number[]): number =>
+  shape.reduce((product, size) => product * size, 1);
+
+/** Elements of one row of a tensor whose first dimension counts rows; null when a size is free. */
+export function rowWidth(shape: readonly Dimension[]): number | null {
+  let width = 1;
+  for (const size of shape.slice(1)) {
+    if (size === null) return null;
+    width *= size;
+  }
+  return width;
+}
+
+/** An empty tensor's storage. */
+export function allocate(type: ElementType, length: number): TensorData {
+  switch (type) {
+    case "float32":
+      return new Float32Array(length);
+    case "float64":
+      return new Float64Array(length);
+    case "float16":
+      return new Float16Array(length);
+    case "int8":
+      return new Int8Array(length);
+    case "int16":
+      return new Int16Array(length);
+    case "int32":
+      return new Int32Array(length);
+    case "int64":
+      return new BigInt64Array(length);
+    case "uint8":
+    case "bool":
+      return new Uint8Array(length);
+    case "uint16":
+      return new Uint16Array(length);
+    case "uint32":
+      return new Uint32Array(length);
+    case "uint64":
+      return new BigUint64Array(length);
+    case "string":
+      return new Array<string>(length).fill("");
+  }
+}
+
+/** Least and greatest value of each numeric type; integers beyond 2^53 as bigint. */
+export const RANGES: Readonly<
+  Partial<Record<ElementType, readonly [number | bigint, number | bigint]>>
+> = {
+  float16: [-65_504, 65_504],
+  float32: [-3.4028234663852886e38, 3.4028234663852886e38],
+  float64: [-Number.MAX_VALUE, Number.MAX_VALUE],
+  int8: [-128, 127],
+  int16: [-32_768, 32_767],
+  int32: [-2_147_483_648, 2_147_483_647],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint8: [0, 255],
+  uint16: [0, 65_535],
+  uint32: [0, 4_294_967_295],
+  uint64: [0n, 2n ** 64n - 1n],
+};
+
+export const isFloat = (type: ElementType): boolean => type.startsWith("float");
+
+export const shapeText = (shape: readonly Dimension[]): string =>
+  `[${shape.map((size) => size ?? "any").join(", ")}]`;

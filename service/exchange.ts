@@ -1,0 +1,272 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AccessLog, Logger } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { ModelSlot } from "./model/slot.ts";
+import { problem, type Problem } from "./problem.ts";
+
+/** What every route may use. */
+export interface Services {
+  readonly slot: ModelSlot;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly access: AccessLog;
+  /** Largest body in bytes, and most rows in one request. */
+  readonly maxBody: number;
+  readonly maxRows: number;
+  /** Draining: no longer ready, still answering. Closing: every reply is the last of its connection. */
+  readonly state: { draining: boolean; closing: boolean };
+}
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** Something done with a request's body, reached over Node's own request or over fetch's. */
+export interface Operation {
+  /** Its path as metrics and logs name it. */
+  readonly route: string;
+  /** How it writes an error. */
+  readonly errorType: string;
+  errorBody(error: Problem): string;
+  /** Answers with `exchange.reply` or `exchange.refuse`, now or later. */
+  handle(body: Buffer, exchange: Exchange): void;
+}
+
+const ID_PREFIX = Math.random().toString(36).slice(2, 10);
+let idCount = 0;
+
+const GOOD_ID = /^[\w.:/+=-]{1,128}$/;
+
+/** The caller's request id where it is a sane one, otherwise a new one. */
+export const requestIdFrom = (given: string | undefined): string =>
+  given !== undefined && GOOD_ID.test(given) ? given : `${ID_PREFIX}-${(idCount++).toString(36)}`;
+
+/** One request and its reply, whatever carries them. */
+export abstract class Exchange {
+  readonly arrivedAt = performance.now();
+  readonly requestId: string;
+  readonly operation: Operation;
+  protected readonly services: Services;
+  #replied = false;
+
+  constructor(services: Services, operation: Operation, requestId: string | undefined) {
+    this.services = services;
+    this.operation = operation;
+    this.requestId = requestIdFrom(requestId);
+  }
+
+  /** Nobody waits for the reply any more. */
+  abstract abandoned(): boolean;
+  protected abstract send(
+    status: number,
+    type: string,
+    body: string,
+    headers: Headers | undefined,
+  ): void;
+  protected abstract traceparent(): string | undefined;
+
+  /** Sends the reply; only the first counts. */
+  reply(status: number, type: string, body: string, headers?: Headers): void {
+    if (this.#replied) return;
+    this.#replied = true;
+    this.send(status, type, body, headers);
+    const { metrics, access } = this.services;
+    const ms = performance.now() - this.arrivedAt;
+    metrics.request(this.operation.route, status, ms);
+    if (access.wants(status)) {
+      const { requestId } = this;
+      const traceparent = this.traceparent();
+      access.write({
+        method: "POST",
+        route: this.operation.route,
+        status,
+        ms,
+        requestId,
+        traceparent,
+      });
+    }
+  }
+
+  refuse(error: Problem): void {
+    const { operation } = this;
+    this.reply(error.status, operation.errorType, operation.errorBody(error), error.headers);
+  }
+
+  /** Checks the headers: what is wrong with them, before any of the body is read. */
+  headerProblem(
+    type: string | undefined,
+    encoding: string | undefined,
+    length: string | undefined,
+  ): Problem | undefined {
+    if (type !== undefined && type !== "application/json" && !JSON_TYPE.test(type)) {
+      return problem(
+        415,
+        `The body is sent as "${type.slice(0, 100)}"; it must be application/json.`,
+      );
+    }
+    if (encoding !== undefined && encoding !== "identity") {
+      return problem(
+        415,
+        `The body is encoded as "${encoding.slice(0, 100)}"; it must not be encoded.`,
+      );
+    }
+    return Number(length) > this.services.maxBody ? this.tooLarge() : undefined;
+  }
+
+  tooLarge(): Problem {
+    return problem(
+      413,
+      `The body is larger than ${this.services.maxBody} bytes, the most that is read.`,
+    );
+  }
+
+  /** Hands the body to the operation. */
+  handle(body: Buffer): void {
+    try {
+      this.operation.handle(body, this);
+    } catch (error) {
+      this.services.log.error({ err: error, requestId: this.requestId }, "a request failed");
+      this.refuse(problem(500, "The service failed to answer this request."));
+    }
+  }
+}
+
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json *(?:;|$)/i;
+
+/** So much of a refused body is read and thrown away, so that the sender gets to see the refusal. */
+const DISCARD_BYTES = 16 * 1024 * 1024;
+
+/** An exchange on Node's own request: the short way for the operations that are called most. */
+export class NodeExchange extends Exchange {
+  readonly #incoming: IncomingMessage;
+  readonly #outgoing: ServerResponse;
+
+  constructor(
+    services: Services,
+    operation: Operation,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ) {
+    super(services, operation, incoming.headers["x-request-id"] as string | undefined);
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+  }
+
+  /** Reads the body and hands it on. */
+  start(limit: number): void {
+    const incoming = this.#incoming;
+    const { headers } = incoming;
+    const refusal = this.headerProblem(
+      headers["content-type"],
+      headers["content-encoding"],
+      headers["content-length"],
+    );
+    if (refusal) {
+      this.#refuseUnread(refusal);
+      return;
+    }
+    let body: Buffer | undefined;
+    let chunks: Buffer[] | undefined;
+    let length = 0;
+    incoming.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > limit) {
+        incoming.removeAllListeners("data").removeAllListeners("end");
+        this.#refuseUnread(this.tooLarge());
+      } else if (body === undefined) body = chunk;
+      else (chunks ??= [body]).push(chunk);
+    });
+    incoming.on("end", () => {
+      this.handle(chunks ? Buffer.concat(chunks) : (body ?? EMPTY));
+    });
+  }
+
+  #refuseUnread(refusal: Problem): void {
+    this.refuse(refusal);
+    let discarded = 0;
+    this.#incoming.on("data", (chunk: Buffer) => {
+      discarded += chunk.length;
+      if (discarded > DISCARD_BYTES) this.#incoming.destroy();
+    });
+  }
+
+  abandoned(): boolean {
+    return this.#outgoing.destroyed;
+  }
+
+  protected traceparent(): string | undefined {
+    return this.#incoming.headers["traceparent"] as string | undefined;
+  }
+
+  protected send(status: number, type: string, body: string, headers: Headers | undefined): void {
+    const outgoing = this.#outgoing;
+    const lines = [
+      "Content-Type",
+      type,
+      "Content-Length",
+      String(Buffer.byteLength(body)),
+      "X-Request-Id",
+      this.requestId,
+    ];
+    if (headers) lines.push(...Object.entries(headers).flat());
+    if (this.services.state.closing) lines.push("Connection", "close");
+    outgoing.writeHead(status, lines);
+    outgoing.end(body);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** An exchange on fetch's request, as Hono's routes have it. */
+export class FetchExchange extends Exchange {
+  readonly response: Promise<Response>;
+  readonly #request: Request;
+  #resolve!: (response: Response) => void;
+
+  constructor(services: Services, operation: Operation, request: Request) {
+    super(services, operation, request.headers.get("x-request-id") ?? undefined);
+    this.#request = request;
+    this.response = new Promise((resolve) => (this.#resolve = resolve));
+  }
+
+  /** Reads the body, hands it on and gives the response. */
+  async start(limit: number): Promise<Response> {
+    const { headers, body } = this.#request;
+    const refusal = this.headerProblem(
+      headers.get("content-type") ?? undefined,
+      headers.get("content-encoding") ?? undefined,
+      headers.get("content-length") ?? undefined,
+    );
+    if (refusal) {
+      this.refuse(refusal);
+      return this.response;
+    }
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of body ?? []) {
+      length += (chunk as Uint8Array).length;
+      if (length > limit) {
+        this.refuse(this.tooLarge());
+        return this.response;
+      }
+      chunks.push(chunk as Uint8Array);
+    }
+    this.handle(Buffer.concat(chunks));
+    return this.response;
+  }
+
+  abandoned(): boolean {
+    return this.#request.signal.aborted;
+  }
+
+  protected traceparent(): string | undefined {
+    return this.#request.headers.get("traceparent") ?? undefined;
+  }
+
+  protected send(status: number, type: string, body: string, headers: Headers | undefined): void {
+    this.#resolve(
+      new Response(body, {
+        status,
+        headers: { ...headers, "content-type": type, "x-request-id": this.requestId },
+      }),
+    );
+  }
+}

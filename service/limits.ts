@@ -1,0 +1,86 @@
+import { readFileSync } from "node:fs";
+
+/** What a cgroup (version 1 or 2) allows this process; undefined where there is no limit. */
+export interface Limits {
+  /** Cores' worth of CPU time, such as 0.25. */
+  readonly cpus: number | undefined;
+  readonly memoryBytes: number | undefined;
+}
+
+/** How often and how long the CPU quota held this process up. */
+export interface Throttling {
+  readonly periods: number;
+  readonly throttledPeriods: number;
+  readonly throttledSeconds: number;
+}
+
+/** A file's content, or undefined when it cannot be read. */
+export type ReadFile = (path: string) => string | undefined;
+
+const readFile: ReadFile = (path) => {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+};
+
+const ROOT = "/sys/fs/cgroup";
+
+/** Folders that may hold a controller's files: this process's own group, then what is mounted as the root. */
+function folders(controller: string, read: ReadFile): string[] {
+  const lines = (read("/proc/self/cgroup") ?? "").split("\n").map((line) => line.split(":"));
+  const own = (name: string): string =>
+    lines.find(([, names]) => names?.split(",").includes(name))?.[2] ?? "";
+  return [
+    `${ROOT}${own("")}`,
+    ROOT,
+    `${ROOT}/${controller}${own(controller)}`,
+    `${ROOT}/${controller}`,
+  ].map((path) => path.replace(/\/$/, ""));
+}
+
+const firstOf = (controller: string, file: string, read: ReadFile): string | undefined =>
+  folders(controller, read)
+    .map((folder) => read(`${folder}/${file}`))
+    .find((content) => content !== undefined);
+
+/** A number of bytes; version 1 writes "no limit" as one beyond any machine. */
+const bytes = (text: string | undefined): number | undefined => {
+  const value = Number(text);
+  return text !== undefined && value > 0 && value < 2 ** 60 ? value : undefined;
+};
+
+function quota(read: ReadFile): number | undefined {
+  const [max, maxPeriod] = (firstOf("cpu", "cpu.max", read) ?? "").split(" ");
+  const v1 = Number(firstOf("cpu", "cpu.cfs_quota_us", read));
+  const allowed = max ? Number(max) : v1;
+  const period = Number(max ? maxPeriod : firstOf("cpu", "cpu.cfs_period_us", read));
+  return allowed > 0 && period > 0 ? allowed / period : undefined;
+}
+
+export function readLimits(read: ReadFile = readFile): Limits {
+  return {
+    cpus: quota(read),
+    memoryBytes:
+      bytes(firstOf("memory", "memory.max", read)) ??
+      bytes(firstOf("memory", "memory.limit_in_bytes", read)),
+  };
+}
+
+export function readThrottling(read: ReadFile = readFile): Throttling | undefined {
+  const text = firstOf("cpu", "cpu.stat", read);
+  if (text === undefined) return undefined;
+  const values = new Map(
+    text.split("\n").map((line) => {
+      const [key = "", value] = line.split(" ");
+      return [key, Number(value)] as const;
+    }),
+  );
+  const get = (key: string): number => values.get(key) ?? 0;
+  return {
+    periods: get("nr_periods"),
+    throttledPeriods: get("nr_throttled"),
+    throttledSeconds: get("throttled_usec") / 1e6 + get("throttled_time") / 1e9,
+  };
+}

@@ -1,0 +1,60 @@
+import type { Limits } from "./limits.ts";
+
+const MB = 1024 * 1024;
+
+/** How one replica uses the CPU and memory it is given. */
+export interface Sizing {
+  /** Node processes that share the port. */
+  readonly workers: number;
+  /** Threads of ONNX Runtime in each. */
+  readonly threads: number;
+  /** V8's old generation, and each half of its young one, in MB; undefined leaves V8's own choice. */
+  readonly oldSpaceMB: number | undefined;
+  readonly semiSpaceMB: number | undefined;
+  /** Sockets each process may hold open at once. */
+  readonly maxConnections: number;
+}
+
+/** What one process needs besides V8's heap and sockets: Node's and ONNX Runtime's own pages. */
+const BASE_MB = 40;
+/** A connection's cost in kernel and heap while a request is in it. */
+const CONNECTION_KB = 16;
+
+/**
+ * Workers, threads and heap for the limits of a replica; `hostCpus` counts where there is no quota.
+ * The heap gets a part that leaves room for sockets and for the file pages of the libraries: with
+ * less, the kernel reads them in again all the time, with a larger heap V8 meets the limit first.
+ */
+export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
+  const cpus = limits.cpus ?? hostCpus;
+  const memoryMB = limits.memoryBytes === undefined ? undefined : limits.memoryBytes / MB;
+  const byMemory = memoryMB === undefined ? Infinity : Math.floor(memoryMB / 96);
+  const workers = Math.max(1, Math.min(Math.floor(cpus), byMemory));
+  const threads = Math.max(1, Math.floor(cpus / workers));
+  if (memoryMB === undefined) {
+    return {
+      workers,
+      threads,
+      oldSpaceMB: undefined,
+      semiSpaceMB: undefined,
+      maxConnections: 20_000,
+    };
+  }
+  const share = memoryMB / workers;
+  const oldSpaceMB = Math.min(4096, Math.max(16, Math.floor((share - 16) / 2)));
+  const semiSpaceMB = share < 112 ? 2 : share < 224 ? 4 : share < 512 ? 8 : 16;
+  const forSockets = Math.max(4, share - BASE_MB - 3 * semiSpaceMB - 8);
+  return {
+    workers,
+    threads,
+    oldSpaceMB,
+    semiSpaceMB,
+    maxConnections: Math.min(20_000, Math.floor((forSockets * 1024) / CONNECTION_KB)),
+  };
+}
+
+/** Node's command line for a sizing. */
+export function nodeFlags({ oldSpaceMB, semiSpaceMB }: Sizing): string[] {
+  if (oldSpaceMB === undefined || semiSpaceMB === undefined) return [];
+  return [`--max-old-space-size=${oldSpaceMB}`, `--max-semi-space-size=${semiSpaceMB}`];
+}
