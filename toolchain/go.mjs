@@ -1,4 +1,6 @@
 // Go programs built from modules with committed checksums.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { SetupError, messageOf } from "./errors.mjs";
@@ -13,6 +15,13 @@ const flags = ["-mod=readonly", "-trimpath", "-buildvcs=false"];
  * @property {string} target package to build, as Go names it
  * @property {string} output name of the binary
  * @property {Record<string, string>} [variables] string variables set at link time
+ * @property {Edit[]} [edits] what is built otherwise than its modules have it
+ *
+ * @typedef {object} Edit a line of a dependency, replaced for the build alone
+ * @property {string} of module path
+ * @property {string} file within the module
+ * @property {string} from text that stands there exactly once
+ * @property {string} to
  */
 
 /**
@@ -41,7 +50,10 @@ export const goMissing = () =>
 
 /** What decides a build, apart from the Go that does it. @param {GoProgram} program */
 export const goFingerprint = (program) =>
-  fingerprint([program.module], [program.target, program.output, flags, ldflags(program)]);
+  fingerprint(
+    [program.module],
+    [program.target, program.output, flags, ldflags(program), ...(program.edits ?? [])],
+  );
 
 /**
  * @param {GoProgram} program
@@ -60,7 +72,39 @@ export async function goBuild(program, dir, log) {
   // -v names each package as it is compiled: the progress of the build.
   args.splice(1, 0, "-v");
   const env = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" };
-  await run("go", args, { cwd: program.module, env, onLine: log });
+  const scratch = await mkdtemp(join(tmpdir(), "go-overlay-"));
+  try {
+    if (program.edits) args.splice(1, 0, `-overlay=${await overlay(program, scratch, env)}`);
+    await run("go", args, { cwd: program.module, env, onLine: log });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Go's own way to build with a file other than the one on disk: the module cache stays as it is.
+ *
+ * @param {GoProgram} program
+ * @param {string} dir for the edited files
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<string>} path of the overlay
+ */
+async function overlay({ module, edits = [] }, dir, env) {
+  /** @type {Record<string, string>} */
+  const replaced = {};
+  for (const [index, { of, file, from, to }] of edits.entries()) {
+    const found = await run("go", ["mod", "download", "-json", of], { cwd: module, env });
+    const path = join(JSON.parse(found).Dir, file);
+    const parts = (await readFile(path, "utf8")).split(from);
+    if (parts.length !== 2) {
+      throw new SetupError(`${of} ${file} no longer holds ${from} once: look at the edit anew`);
+    }
+    const edited = join(dir, `${index}.go`);
+    await writeFile(edited, parts.join(to));
+    replaced[path] = edited;
+  }
+  await writeFile(join(dir, "overlay.json"), JSON.stringify({ Replace: replaced }));
+  return join(dir, "overlay.json");
 }
 
 /** @param {GoProgram} program */
