@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, extname, join, relative } from "node:path";
 import { build } from "esbuild";
 import { root, stateDir } from "../toolchain/clone.mjs";
 
@@ -11,6 +11,8 @@ interface ImageRecipe {
   /** Bundled by esbuild: name in the image (without .mjs) → source, relative to the part. */
   readonly entryPoints?: Readonly<Record<string, string>>;
   readonly external?: readonly string[];
+  /** Bundled for a browser, minified: file in the image (.js or .css) → source. */
+  readonly browser?: Readonly<Record<string, string>>;
   /** Copied: [path from the project's root, path in the image's folder]. */
   readonly files?: readonly (readonly [string, string])[];
 }
@@ -79,6 +81,25 @@ export async function bundle(source: string): Promise<BuildContext> {
       banner: {
         js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
       },
+      logLevel: "error",
+    });
+  }
+  const browser = Object.entries(recipe.browser ?? {});
+  if (browser.length > 0) {
+    await build({
+      entryPoints: browser.map(([out, path]) => ({
+        in: join(from, path),
+        out: out.slice(0, -extname(out).length),
+      })),
+      outdir: app,
+      absWorkingDir: root,
+      bundle: true,
+      minify: true,
+      platform: "browser",
+      target: "es2023",
+      format: "iife",
+      charset: "utf8",
+      legalComments: "none",
       logLevel: "error",
     });
   }
