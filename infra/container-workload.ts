@@ -5,7 +5,7 @@ import { labelList } from "./stack-identity.ts";
 import type { Workload, WorkloadArgs } from "./workload.ts";
 
 /** The user of every image of this project. */
-const uid = 10001;
+export const uid = 10001;
 
 /** Hardening that no part of the stack goes without. */
 const hardened = {
@@ -36,8 +36,8 @@ export function containerArgs(
     // As much as memory: no swap.
     memorySwap: args.memory,
     labels: labelList(args.stack, args.part),
-    networksAdvanced: args.networks.map(({ name, alias }) => ({
-      name,
+    networksAdvanced: args.networks.map(({ network, alias }) => ({
+      name: network.name,
       ...(alias === undefined ? {} : { aliases: [alias] }),
     })),
     mounts: [

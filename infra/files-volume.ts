@@ -28,7 +28,7 @@ const encode = (files: readonly { name: string; content: string }[]): string =>
   files.map(({ name, content }) => `${name} ${Buffer.from(content).toString("base64")}\n`).join("");
 
 /** Twelve hex digits. Slow on purpose: volume names are public and a file's content may not be. */
-const contentName = (encoded: string): string =>
+export const contentName = (encoded: string): string =>
   scryptSync(encoded, "inference-stack files", 6).toString("hex");
 
 const write = `umask 377; cd /files && while read -r name data; do

@@ -37,7 +37,7 @@ export class Gateway extends pulumi.ComponentResource {
         replicas: 1,
         cpus: 1,
         memory: 256,
-        networks: [{ name: network.name, alias: network.gatewayName }],
+        networks: [{ network, alias: network.gatewayName }],
         volumes: ["/config"],
         scratch: { "/run/haproxy": 1 },
         publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },

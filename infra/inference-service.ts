@@ -31,7 +31,7 @@ export class InferenceService extends pulumi.ComponentResource {
         replicas: config.replicas,
         cpus: config.cpus,
         memory: config.memory,
-        networks: [{ name: network.name, alias: network.serviceName }],
+        networks: [{ network, alias: network.serviceName }],
         files: [
           {
             path: "/run/inference/settings.json",

@@ -59,9 +59,7 @@ export class LoadTest extends pulumi.ComponentResource {
       image: args.image,
       command: ["node", "/app/main.mjs", role, "--settings", `${folder}/settings.json`],
       files,
-      networks: [
-        { name: network.name, ...(role === "master" ? { alias: network.loadtestName } : {}) },
-      ],
+      networks: [{ network, ...(role === "master" ? { alias: network.loadtestName } : {}) }],
       stopGraceSeconds: 10,
     });
     const master: WorkloadArgs = {

@@ -5,18 +5,22 @@ export type Part =
   "service" | "gateway" | "loadtest" | "worker" | "network" | "image" | "mlflow" | "s3" | "relay";
 
 /** The labels that everything a stack makes carries: people, `npm run status` and teardown find it by them. */
-export function labels(stack: string, part: Part): Record<string, string> {
-  return {
-    [label.stack]: stack,
-    [label.part]: part,
-    [label.clone]: cloneId,
-    [label.declared]: "true",
-  };
-}
+export const labels = (stack: string, part: Part): Record<string, string> => ({
+  [label.stack]: stack,
+  [label.part]: part,
+  [label.clone]: cloneId,
+});
 
-/** The same as Docker resources want them. */
+const asList = (entries: Record<string, string>): { label: string; value: string }[] =>
+  Object.entries(entries).map(([name, value]) => ({ label: name, value }));
+
+/** The same for a resource of the program, which is in its state or may be removed. */
 export const labelList = (stack: string, part: Part): { label: string; value: string }[] =>
-  Object.entries(labels(stack, part)).map(([name, value]) => ({ label: name, value }));
+  asList({ ...labels(stack, part), [label.declared]: "true" });
+
+/** The same for containers that Swarm makes: no state records them. */
+export const taskLabelList = (stack: string, part: Part): { label: string; value: string }[] =>
+  asList(labels(stack, part));
 
 /** A name for something of this stack that no other clone or stack on the same engine uses. */
 export const ownName = (stack: string, what: string): string =>

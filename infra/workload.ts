@@ -1,8 +1,9 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { ContainerWorkload } from "./container-workload.ts";
 import type { StackConfig } from "./config.ts";
-import { UserError } from "./errors.ts";
 import type { WorkloadFile } from "./files-volume.ts";
+import type { Network } from "./networks.ts";
+import { ServiceWorkload } from "./service-workload.ts";
 import type { Part } from "./stack-identity.ts";
 import type { Cpus, MiB } from "./units.ts";
 
@@ -18,7 +19,7 @@ export interface WorkloadArgs {
   /** Limits of one replica. Swap is none. */
   readonly cpus: Cpus;
   readonly memory: MiB;
-  readonly networks: readonly { readonly name: pulumi.Input<string>; readonly alias?: string }[];
+  readonly networks: readonly { readonly network: Network; readonly alias?: string }[];
   /** All in one folder: it is a mount of its own. */
   readonly files?: readonly WorkloadFile[];
   /** Folders on disk that it may write to and that go with it; empty at first, owned by its user. */
@@ -47,6 +48,7 @@ export function runWorkload(
   args: WorkloadArgs,
   opts: pulumi.ComponentResourceOptions,
 ): Workload {
-  if (platform === "swarm") throw new UserError("platform is swarm. Allowed: container.");
-  return new ContainerWorkload(name, args, opts);
+  return platform === "swarm"
+    ? new ServiceWorkload(name, args, opts)
+    : new ContainerWorkload(name, args, opts);
 }

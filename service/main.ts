@@ -39,7 +39,7 @@ function start(): void {
   const metrics = new Metrics(limits, sizing);
   const slot = new ModelSlot({ ...settings, observer: metrics });
   metrics.watch(slot);
-  const state = { draining: false };
+  const state = { draining: false, closing: false };
   const services: Services = {
     slot,
     metrics,
@@ -66,9 +66,8 @@ function start(): void {
 
   const stop = (signal: NodeJS.Signals): void => {
     if (state.draining) return;
-    state.draining = true;
     log.info({ signal }, "shutting down");
-    void drain(server, settings).then(() => process.exit(0));
+    void drain(server, state, settings).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

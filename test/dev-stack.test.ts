@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { versions } from "../toolchain/versions.mjs";
+import { baseImages, versions } from "../toolchain/versions.mjs";
 import { type Clone, docker, dockerLines, freePort, freshClone, leftovers } from "./clone.ts";
 import { constantTraffic, predict } from "./traffic.ts";
 
@@ -64,6 +64,14 @@ describe("from a fresh clone", () => {
     expect((await preview()).code).toBe(0);
     const refresh = await clone.pulumi("refresh", "--yes", "--expect-no-changes", "-s", "dev");
     expect(refresh.code).toBe(0);
+  });
+
+  test("images are a base and what runs: no npm, the service's under 80 MB above its base", () => {
+    const size = (image: string) => Number(docker("image", "inspect", "-f", "{{.Size}}", image));
+    const [service = ""] = clone.containers("service");
+    const image = docker("inspect", "-f", "{{.Image}}", service);
+    expect(size(image) - size(baseImages.node)).toBeLessThan(80e6);
+    expect(docker("exec", service, "bash", "-c", "type -P npm || echo none")).toBe("none");
   });
 
   test("npm run status tells parts, limits, health, networks and requests", async () => {

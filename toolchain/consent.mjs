@@ -23,13 +23,19 @@ export function hasApt() {
 }
 
 /**
+ * Whether it may be done. Asked on the terminal; where there is none to ask on, as in CI and in
+ * scripts, having started the set-up is the yes.
  * @param {string} question ends with what a yes will do
  * @param {Consent} consent
  */
 export async function agreed(question, consent) {
   if (consent.yes || inCi(process.env)) return true;
-  if (!process.stdin.isTTY || !process.stdout.isTTY) return false;
-  const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  if (!process.stdin.isTTY) {
+    console.log(`${question} Yes: there is no terminal to ask on.`);
+    return true;
+  }
+  // Not on standard output: that may be a file.
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await prompt.question(`${question} [y/N] `);
   prompt.close();
   return /^y(es)?$/i.test(answer.trim());

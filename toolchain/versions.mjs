@@ -7,6 +7,12 @@ export const versions = {
   debian: "bookworm",
   /** HAProxy's branch: what that Debian release ships, and the tag of the official image. */
   haproxy: "2.6",
+  /** MLflow of its image; requirements.in beside its recipe says the same. */
+  mlflow: "3.17.2",
+  /** MinIO's last state, as the Go module in images/base-minio pins it. */
+  minio: "2026-02-12",
+  /** PostgreSQL of that Debian release. */
+  postgres: "15",
   /** Pulumi's CLI, also the version of its npm launcher in toolchain/upstream. */
   pulumi: "3.259.0",
   /** Node language host, last published inside the SDK's Go module at this version. */
@@ -19,4 +25,7 @@ export const versions = {
 export const baseImages = {
   node: `inference-stack/base-node:${versions.node}`,
   haproxy: `inference-stack/base-haproxy:${versions.haproxy}`,
+  mlflow: `inference-stack/base-mlflow:${versions.mlflow}`,
+  minio: `inference-stack/base-minio:${versions.minio}`,
+  postgres: `inference-stack/base-postgres:${versions.postgres}`,
 };

@@ -47,7 +47,7 @@ export function pageDocument({ script, style }: PageAssets, data: PageData): Pag
 <meta http-equiv="Content-Security-Policy" content="${directives.join("; ")}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
+<meta name="referrer" content="same-origin">
 <title>${titles[data.kind]}</title>
 <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='4' fill='%233355d8'/%3E%3Cpath d='M3 10.5h2L7 5l2.2 7L11 8.500h2' fill='none' stroke='white' stroke-width='1.5' stroke-linejoin='round' stroke-linecap='round'/%3E%3C/svg%3E">
 <style>${style}</style>

@@ -2,8 +2,8 @@
 import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from "lit-html";
 import type { RunView } from "../../events.ts";
 import type { Actions } from "../app.ts";
-import { bytes, count, day, duration, ms, percent, rate, shortImage } from "../format.ts";
-import { isActive, type State } from "../state.ts";
+import { bytes, count, day, elapsed, ms, percent, rate, shortImage } from "../format.ts";
+import { isActive, measuredSeconds, type State } from "../state.ts";
 import { chooseTheme, theme } from "../theme.ts";
 
 const states = {
@@ -31,7 +31,7 @@ const figure = (title: string, value: unknown, more?: unknown, kind = ""): Templ
 function figures({ view }: State): TemplateResult {
   const { started, last, ended } = view;
   const total = last?.total;
-  const seconds = started === undefined ? 0 : (ended?.at ?? last?.at ?? started.at) - started.at;
+  const seconds = started === undefined ? 0 : ((ended ?? last)?.at ?? started.at) - started.at;
   // A finished run is told by all of it, one that goes on by its last second.
   const done = ended !== undefined;
   const share = total === undefined || total.requests === 0 ? 0 : total.failures / total.requests;
@@ -45,7 +45,7 @@ function figures({ view }: State): TemplateResult {
     )}
     ${figure(
       done ? "Mean RPS" : "RPS",
-      total === undefined ? "–" : rate(done ? total.requests / Math.max(seconds, 1) : total.rps),
+      total === undefined ? "–" : rate(done ? total.requests / measuredSeconds(view) : total.rps),
     )}
     ${figure(
       "Failures",
@@ -59,8 +59,8 @@ function figures({ view }: State): TemplateResult {
     ${figure("Requests", total === undefined ? "–" : count(total.requests))}
     ${figure(
       "Time",
-      duration(seconds),
-      started?.runTime == null || done ? undefined : `of ${duration(started.runTime)}`,
+      elapsed(seconds),
+      started?.runTime == null || done ? undefined : `of ${elapsed(started.runTime)}`,
     )}
   </dl>`;
 }
@@ -75,14 +75,18 @@ function controls(state: State, actions: Actions): TemplateResult | typeof nothi
   return html`<div class="controls">
     ${
       isActive(state)
-        ? html`${button("Edit", () => {
-            actions.open("edit");
-          })}
+        ? html`${
+            view.started.users === null
+              ? nothing
+              : button("Edit", () => {
+                  actions.open("edit");
+                })
+          }
           ${button("Reset", () => {
             actions.reset();
           })}
           ${button(
-            "Stop",
+            view.state === "stopping" ? "Stop now" : "Stop",
             () => {
               actions.stop();
             },

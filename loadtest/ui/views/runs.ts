@@ -59,6 +59,7 @@ const columns = ({ runs }: State, actions: Actions): Column<RunSummary>[] => [
   { title: "Result", key: verdictOf },
   {
     title: "Forget",
+    unseen: true,
     key: ({ id }) => id,
     cell: (run) =>
       html`<button

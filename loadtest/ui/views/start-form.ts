@@ -34,22 +34,37 @@ export function startForm(
   const think = parseThink(defaults.think_time);
   const open = defaults.rate !== "";
   const users = html`<div class="pair">
-    ${field(
-      "Users",
-      "user_count",
-      html`<input
-        id="user_count"
-        name="user_count"
-        required
-        inputmode="numeric"
-        autocomplete="off"
-        pattern=${String.raw`\s*\d+\s*|\s*\d+:\w+(\s*,\s*\d+:\w+)*\s*`}
-        title="A whole number, or steps such as 100:1m,500:2m"
-        aria-describedby="user_count-hint"
-        .defaultValue=${String(before?.users ?? defaults.user_count)}
-      />`,
-      "At the peak; or steps: 100:1m,500:2m",
-    )}
+    ${
+      kind === "edit"
+        ? field(
+            "Users",
+            "user_count",
+            html`<input
+              id="user_count"
+              name="user_count"
+              type="number"
+              required
+              min="0"
+              .defaultValue=${String(before?.users ?? "")}
+            />`,
+          )
+        : field(
+            "Users",
+            "user_count",
+            html`<input
+              id="user_count"
+              name="user_count"
+              required
+              inputmode="numeric"
+              autocomplete="off"
+              pattern=${String.raw`\s*\d+\s*|\s*\d+:\w+(\s*,\s*\d+:\w+)*\s*`}
+              title="A whole number, or steps such as 100:1m,500:2m"
+              aria-describedby="user_count-hint"
+              .defaultValue=${String(defaults.user_count)}
+            />`,
+            "At the peak; or steps: 100:1m,500:2m",
+          )
+    }
     ${field(
       "Ramp up",
       "spawn_rate",
@@ -85,7 +100,7 @@ export function startForm(
           : nothing
       }
       <button type="submit" class="primary" ?disabled=${busy}>
-        ${kind === "edit" ? "Change users" : "Start"}
+        ${kind === "edit" ? "Change users" : busy ? "Starting …" : "Start"}
       </button>
     </div>
   </form>`;
@@ -94,12 +109,14 @@ export function startForm(
     return html`<fieldset class="choice">
         <legend>Load</legend>
         <label
-          ><input type="radio" name="load" value="users" ?checked=${!open} /> Users
-          <small>each waits for its reply, then thinks</small></label
+          ><input type="radio" name="load" value="users" ?checked=${!open} /><span
+            >Users<small>each waits for its reply, then thinks</small></span
+          ></label
         >
         <label
-          ><input type="radio" name="load" value="rate" ?checked=${open} /> Arrival rate
-          <small>requests come however slow the replies are</small></label
+          ><input type="radio" name="load" value="rate" ?checked=${open} /><span
+            >Arrival rate<small>requests come however slow the replies are</small></span
+          ></label
         >
       </fieldset>
       <fieldset data-when="load users" ?hidden=${open} ?disabled=${open}>${users}</fieldset>
@@ -209,6 +226,7 @@ export function startForm(
               id="warm_up"
               name="warm_up"
               autocomplete="off"
+              placeholder="none"
               pattern=${durationPattern}
               title="Such as 10s"
               aria-describedby="warm_up-hint"
@@ -254,7 +272,7 @@ export function startForm(
             aria-describedby="threshold-hint"
             .defaultValue=${defaults.threshold.replaceAll(",", "\n")}
           ></textarea>`,
-          "What must hold, one a line: p95<500ms, failures<1%",
+          "What must hold, one a line: p95<500ms, failures<1%, rps>1000; with !abort the run stops at once",
         )}
       </details>`;
   }

@@ -5,6 +5,8 @@ import type { Sort, State } from "../state.ts";
 
 export interface Column<Row> {
   title: string;
+  /** Told to screen readers alone, where the cells speak for themselves. */
+  unseen?: true;
   /** What the column means, where its title is short. */
   about?: string;
   /** What it is sorted by. Numbers stand to the right. */
@@ -64,9 +66,11 @@ export function table<Row>(
       </caption>
       <thead>
         <tr>
-          ${columns.map(({ title, about }, i) => {
+          ${columns.map(({ title, unseen, about }, i) => {
             const order =
               now?.column === i ? (now.descending ? "descending" : "ascending") : undefined;
+            if (unseen === true)
+              return html`<th scope="col"><span class="unseen">${title}</span></th>`;
             return html`<th
               scope="col"
               class=${numeric[i] === true ? "number" : nothing}

@@ -61,7 +61,8 @@ export function nextTab(key: string, at: number, length: number): number | undef
 export function tabbed(state: State, actions: Actions): TemplateResult {
   const all = shown(state);
   const now = all.find(({ id }) => id === state.tab) ?? all[0]!;
-  return html`<div
+  return html`<main>
+    <div
       class="tabs"
       role="tablist"
       aria-label="Results"
@@ -91,7 +92,8 @@ export function tabbed(state: State, actions: Actions): TemplateResult {
         </button>`;
       })}
     </div>
-    <main id="panel" role="tabpanel" aria-labelledby=${`tab-${now.id}`}>
+    <div id="panel" role="tabpanel" aria-labelledby=${`tab-${now.id}`}>
       ${now.panel(state, actions)}
-    </main>`;
+    </div>
+  </main>`;
 }
