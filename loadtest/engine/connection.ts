@@ -1,6 +1,6 @@
 // One user's connection: opened when first needed, kept alive, reopened when the server closed it.
 // Bytes go straight between a socket and the parser; nothing in between makes objects per request.
-import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from "node:net";
+import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { ResponseParser } from "./response.ts";
 
@@ -12,17 +12,21 @@ export interface Endpoint {
   tls: boolean;
   /** Accept any certificate (`--insecure`). */
   insecure?: boolean;
-  /** PEM of certificate authorities to trust beside Node's own. */
+  /** PEM of certificate authorities to trust instead of Node's own. */
   ca?: string;
+  /** An address of the host for the next connection; each of its addresses in turn. */
+  address: () => string;
 }
 
-/** The address of `http://host:port`. */
+/** What a URL says of an endpoint; its host stands for its address. */
 export function endpointOf(url: URL): Endpoint {
   const tls = url.protocol === "https:";
+  const host = url.hostname.replace(/^\[|\]$/g, "");
   return {
-    host: url.hostname.replace(/^\[|\]$/g, ""),
+    host,
     port: url.port === "" ? (tls ? 443 : 80) : Number(url.port),
     tls,
+    address: () => host,
   };
 }
 
@@ -79,6 +83,7 @@ export class Connection {
 
   #open(): Socket {
     const { host, port, tls } = this.#endpoint;
+    const address = this.#endpoint.address();
     const onread: TcpNetConnectOpts["onread"] = {
       buffer: shared,
       callback: (length) => {
@@ -89,17 +94,17 @@ export class Connection {
     let socket: Socket;
     if (tls) {
       const options: ConnectionOptions & Pick<TcpNetConnectOpts, "onread"> = {
-        host,
+        host: address,
         port,
         onread,
         rejectUnauthorized: this.#endpoint.insecure !== true,
         ALPNProtocols: ["http/1.1"],
       };
-      if (!/^[\d.]+$|:/.test(host)) options.servername = host;
+      if (isIP(host) === 0) options.servername = host;
       if (this.#endpoint.ca !== undefined) options.ca = this.#endpoint.ca;
       socket = connectTls(options);
     } else {
-      socket = connectTcp({ host, port, onread, noDelay: true });
+      socket = connectTcp({ host: address, port, onread, noDelay: true });
     }
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#socket === socket) this.#lost(describe(error));
