@@ -77,9 +77,10 @@ export async function bundle(source: string): Promise<BuildContext> {
       target: "node24",
       format: "esm",
       external: [...(recipe.external ?? [])],
-      // Libraries written as CommonJS ask for `require`, which an ES module has not got.
+      // Libraries written as CommonJS ask for `require`, which an ES module has not got. Set so that a
+      // source file may still have a `require` of its own.
       banner: {
-        js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+        js: 'import { createRequire as requireFrom } from "node:module"; globalThis.require ??= requireFrom(import.meta.url);',
       },
       logLevel: "error",
     });
