@@ -38,6 +38,9 @@ export interface RunOptions {
   emit: (event: RunEvent) => void;
 }
 
+/** A worker that needs longer to read a scenario runs without us. */
+const readySeconds = 30;
+
 const unix = (): number => Date.now() / 1000;
 
 export class Run {
@@ -48,6 +51,8 @@ export class Run {
   readonly #ledger = new Ledger();
   readonly #judge = new LimitJudge();
   readonly #workers = new Map<string, WorkerPort>();
+  /** Told to start, and not yet ready to. */
+  readonly #unready = new Set<string>();
   readonly #rows = new Map<string, WorkerRow>();
   readonly #thresholds: Threshold[];
   readonly #exceptions = new Map<string, ExceptionRow>();
@@ -86,15 +91,29 @@ export class Run {
     return this.#state;
   }
 
+  /** Tells workers what to run; the load, and the clock, begin once they are ready. */
   start(workers: readonly WorkerPort[]): void {
+    for (const worker of workers) this.#begin(worker);
+    this.#after(readySeconds, () => {
+      for (const id of this.#unready) this.lost(id);
+    });
+  }
+
+  #ready(worker: string): void {
+    this.#unready.delete(worker);
+    if (this.#unready.size > 0 || this.#startedAt > 0 || this.#state !== "spawning") return;
     const { request } = this.#options;
     this.#startedAt = this.#measuredFrom = this.#tickedAt = unix();
     this.#emitStarted();
-    for (const worker of workers) this.#begin(worker);
     this.#stage(0);
-    this.#ticking = setInterval(() => {
-      this.#tick();
-    }, 1000);
+    // A little after the workers' own reports, which come each second from now.
+    this.#timers.push(
+      setTimeout(() => {
+        this.#ticking = setInterval(() => {
+          this.#tick();
+        }, 1000);
+      }, 150),
+    );
     if (request.warmUp > 0) {
       this.#after(request.warmUp, () => {
         this.reset();
@@ -132,6 +151,7 @@ export class Run {
   #begin(worker: WorkerPort): void {
     const { request, scenario, host } = this.#options;
     this.#workers.set(worker.id, worker);
+    if (this.#startedAt === 0) this.#unready.add(worker.id);
     this.#rows.set(worker.id, {
       id: worker.id,
       state: "spawning",
@@ -201,6 +221,7 @@ export class Run {
     if (this.#state === "stopping" || this.#state === "stopped") return;
     this.#begin(worker);
     this.#log("info", `worker ${worker.id} joined; users are spread anew`);
+    if (this.#startedAt === 0) return;
     this.#remain();
     this.#spread();
   }
@@ -208,6 +229,7 @@ export class Run {
   /** A worker that is gone: what it did goes to the others, and the result says so. */
   lost(id: string): void {
     if (this.#state === "stopped" || !this.#workers.delete(id)) return;
+    this.#unready.delete(id);
     const row = this.#rows.get(id);
     if (row !== undefined) this.#rows.set(id, { ...row, state: "missing", users: 0, cpu: 0 });
     const text = `worker ${id} was lost with ${row?.users ?? 0} users; requests it had not yet reported are not counted`;
@@ -218,7 +240,8 @@ export class Run {
       this.#reason = "all workers were lost";
       this.#state = "stopping";
       this.#maybeFinish();
-    } else {
+    } else if (this.#startedAt === 0) this.#ready(id);
+    else {
       this.#remain();
       this.#spread();
     }
@@ -281,10 +304,8 @@ export class Run {
     if (report.run !== this.id || !this.#workers.has(worker)) return;
     switch (report.type) {
       case "planned":
-        if (this.#tasks.length === 0) {
-          this.#tasks = report.tasks;
-          this.#emitStarted();
-        }
+        if (this.#tasks.length === 0) this.#tasks = report.tasks;
+        this.#ready(worker);
         return;
       case "failed":
         this.#log("error", `worker ${worker}: ${report.error}`);
@@ -332,16 +353,22 @@ export class Run {
     const row = this.#rows.get(worker);
     if (row !== undefined) this.#rows.set(worker, { ...row, state: "ready", users: 0, cpu: 0 });
     this.#workers.delete(worker);
+    this.#unready.delete(worker);
     if (this.#state !== "stopping" && this.#workers.size === 0) {
       this.#reason = "no worker could run it";
       this.#state = "stopping";
     }
+    this.#ready(worker);
     this.#maybeFinish();
   }
 
   #maybeFinish(): void {
     if (this.#state !== "stopping" || this.#workers.size > 0) return;
     this.#state = "stopped";
+    if (this.#startedAt === 0) {
+      this.#startedAt = this.#measuredFrom = this.#tickedAt = unix();
+      this.#emitStarted();
+    }
     clearInterval(this.#ticking);
     for (const timer of this.#timers) clearTimeout(timer);
     this.#tick();

@@ -1,10 +1,9 @@
 // Go programs built from modules with committed checksums.
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { SetupError, messageOf } from "./errors.mjs";
-import { fingerprint } from "./cache.mjs";
+import { fingerprint, scratchDir } from "./cache.mjs";
 import { run, which } from "./process.mjs";
 
 const flags = ["-mod=readonly", "-trimpath", "-buildvcs=false"];
@@ -72,9 +71,9 @@ export async function goBuild(program, dir, log) {
   // -v names each package as it is compiled: the progress of the build.
   args.splice(1, 0, "-v");
   const env = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" };
-  const scratch = await mkdtemp(join(tmpdir(), "go-overlay-"));
+  const scratch = await scratchDir("go-edited");
   try {
-    if (program.edits) args.splice(1, 0, `-overlay=${await overlay(program, scratch, env)}`);
+    if (program.edits) args.splice(1, 0, `-modfile=${await edited(program, scratch, env)}`);
     await run("go", args, { cwd: program.module, env, onLine: log });
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -82,29 +81,31 @@ export async function goBuild(program, dir, log) {
 }
 
 /**
- * Go's own way to build with a file other than the one on disk: the module cache stays as it is.
+ * Copies of the modules that are edited, and a go.mod that takes them. Go checks a module against
+ * its checksum before it hands it out to be copied.
  *
  * @param {GoProgram} program
- * @param {string} dir for the edited files
+ * @param {string} dir for the copies
  * @param {NodeJS.ProcessEnv} env
- * @returns {Promise<string>} path of the overlay
+ * @returns {Promise<string>} path of the go.mod
  */
-async function overlay({ module, edits = [] }, dir, env) {
-  /** @type {Record<string, string>} */
-  const replaced = {};
-  for (const [index, { of, file, from, to }] of edits.entries()) {
+async function edited({ module, edits = [] }, dir, env) {
+  const modfile = join(dir, "go.mod");
+  await copyFile(join(module, "go.mod"), modfile);
+  await copyFile(join(module, "go.sum"), join(dir, "go.sum"));
+  for (const { of, file, from, to } of edits) {
     const found = await run("go", ["mod", "download", "-json", of], { cwd: module, env });
-    const path = join(JSON.parse(found).Dir, file);
-    const parts = (await readFile(path, "utf8")).split(from);
+    const copy = join(dir, of);
+    await cp(JSON.parse(found).Dir, copy, { recursive: true });
+    await run("chmod", ["-R", "u+w", copy]); // Go keeps its modules read-only
+    const parts = (await readFile(join(copy, file), "utf8")).split(from);
     if (parts.length !== 2) {
-      throw new SetupError(`${of} ${file} no longer holds ${from} once: look at the edit anew`);
+      throw new SetupError(`${of} ${file} does not hold "${from}" once: look at the edit anew`);
     }
-    const edited = join(dir, `${index}.go`);
-    await writeFile(edited, parts.join(to));
-    replaced[path] = edited;
+    await writeFile(join(copy, file), parts.join(to));
+    await run("go", ["mod", "edit", `-replace=${of}=${copy}`, modfile], { env });
   }
-  await writeFile(join(dir, "overlay.json"), JSON.stringify({ Replace: replaced }));
-  return join(dir, "overlay.json");
+  return modfile;
 }
 
 /** @param {GoProgram} program */

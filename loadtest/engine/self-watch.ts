@@ -12,7 +12,7 @@ export interface SelfWatch {
 }
 
 export const cpuLimit = 0.9;
-export const lagLimitMs = 50;
+export const lagLimitMs = 100;
 
 /** Why a worker was the limit in a second, or null. */
 export function limitOf({ cpu, lagMs, dropped }: SelfWatch): string | null {

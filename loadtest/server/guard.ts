@@ -61,7 +61,9 @@ export function judgeRequest(asked: Asked, { allowedHosts, token }: GuardOptions
         (!URL.canParse(origin) || new URL(origin).host !== host.toLowerCase()));
     if (foreign) return { ok: false, status: 403, message: "Another site's page may not do this." };
   }
-  if (token !== null && asked.path !== "/login") {
+  // The page itself holds nothing; without a token it asks for one.
+  const open = asked.path === "/login" || (asked.path === "/" && asked.method === "GET");
+  if (token !== null && !open) {
     const given = tokenOf(asked);
     if (given === undefined || !sameSecret(given, token)) {
       return {

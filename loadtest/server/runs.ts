@@ -89,7 +89,10 @@ export class RunStore {
       const file = join(this.#dir, `${summary.id}.json`);
       writeFileSync(
         `${file}.tmp`,
-        JSON.stringify({ summary, events } satisfies { summary: RunSummary; events: readonly RunEvent[] }),
+        JSON.stringify({ summary, events } satisfies {
+          summary: RunSummary;
+          events: readonly RunEvent[];
+        }),
       );
       renameSync(`${file}.tmp`, file);
     }

@@ -11,6 +11,7 @@ export interface Actions {
   close: () => void;
   /** Starts a run or, while one goes on, changes its users. */
   swarm: (form: HTMLFormElement) => void;
+  /** Lets requests under way end; the second time, gives them up. */
   stop: () => void;
   reset: () => void;
   login: (form: HTMLFormElement) => void;
@@ -24,6 +25,8 @@ export class App implements Actions {
   readonly #draw: (state: State, actions: Actions) => void;
   #drawing = false;
   #source: EventSource | undefined;
+  /** Whether nothing has come yet on this connection. */
+  #fresh = true;
 
   constructor(kind: State["kind"], draw: (state: State, actions: Actions) => void) {
     this.state = firstState(kind);
@@ -42,6 +45,9 @@ export class App implements Actions {
   }
 
   fold(event: RunEvent): void {
+    // A stream begins with the run it is about; a master begun anew has none.
+    if (this.#fresh && event.type !== "started") this.state.view = emptyView();
+    this.#fresh = false;
     fold(this.state.view, event);
     if (event.type === "ended") this.#listRuns();
     this.changed();
@@ -53,6 +59,7 @@ export class App implements Actions {
     const source = new EventSource("/api/events");
     this.#source = source;
     source.onopen = () => {
+      this.#fresh = true;
       this.#connection("open");
     };
     source.onmessage = ({ data }: MessageEvent<string>) => {
@@ -155,7 +162,8 @@ export class App implements Actions {
   }
 
   stop(): void {
-    this.#ask(() => master.stop());
+    const now = this.state.view.state === "stopping";
+    this.#ask(() => master.stop(now));
   }
 
   reset(): void {

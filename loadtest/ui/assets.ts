@@ -9,8 +9,12 @@ export interface PageAssets {
   style: string;
 }
 
-/** Reads the page's assets; in a checkout it bundles them, which takes a fraction of a second. */
-export async function pageAssets(): Promise<PageAssets> {
+let assets: Promise<PageAssets> | undefined;
+
+/** The page's assets, read once; in a checkout they are bundled, in a fraction of a second. */
+export const pageAssets = (): Promise<PageAssets> => (assets ??= readOrBundle());
+
+async function readOrBundle(): Promise<PageAssets> {
   const built = join(import.meta.dirname, "ui");
   if (existsSync(join(built, "page.js"))) {
     const [script, style] = await Promise.all(

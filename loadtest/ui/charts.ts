@@ -1,5 +1,6 @@
 // What is drawn: pure functions from a run, or several, to lines over time.
-import type { ReplicaSample, RunView, Tick } from "../events.ts";
+import { Histogram, type HistogramData } from "../engine/histogram.ts";
+import type { Ended, ReplicaSample, RunView, Tick } from "../events.ts";
 import { clock, elapsed, inUnit, type Unit } from "./format.ts";
 
 export interface Line {
@@ -14,9 +15,12 @@ export interface Chart {
   id: string;
   title: string;
   unit: Unit;
-  /** Unix seconds; seconds since the start where runs are compared. */
+  /**
+   * Where the values stand: Unix seconds; seconds since the start where runs are compared; or
+   * nines, -log10(1 - quantile): 1 is 90 %, 2 is 99 %, 3 is 99.9 %.
+   */
   at: number[];
-  clock: "unix" | "elapsed";
+  axis: "unix" | "elapsed" | "nines";
   lines: Line[];
 }
 
@@ -77,14 +81,14 @@ const mean = (values: number[]): number | null =>
   values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Every chart of one run; those of which nothing is known are left out. */
-export function chartsOf({ ticks }: Pick<RunView, "ticks">): Chart[] {
+export function chartsOf({ ticks, ended }: Pick<RunView, "ticks" | "ended">): Chart[] {
   const at = ticks.map((tick) => tick.at);
   const chart = (id: string, title: string, unit: Unit, lines: Line[]): Chart => ({
     id,
     title,
     unit,
     at,
-    clock: "unix",
+    axis: "unix",
     lines,
   });
   return [
@@ -112,6 +116,7 @@ export function chartsOf({ ticks }: Pick<RunView, "ticks">): Chart[] {
         answered((tick) => tick.total.p99),
       ),
     ]),
+    ...(ended === undefined ? [] : byPercentile("percentiles", wholeRuns(ended))),
     chart("users", "Users", "count", [line(ticks, "users", 1, (tick) => tick.users)]),
     chart(
       "cpu",
@@ -150,6 +155,64 @@ export function chartsOf({ ticks }: Pick<RunView, "ticks">): Chart[] {
   ].filter(({ lines }) => lines.length > 0);
 }
 
+interface Named {
+  label: string;
+  latency: HistogramData;
+}
+
+/** The histogram of all tasks, and those of each where there are several. */
+function wholeRuns({ histograms }: Ended): Named[] {
+  const all = histograms.filter(({ data }) => data.counts.length > 0);
+  const tasks = all.filter(({ method }) => method !== "");
+  const shown = tasks.length > 1 && tasks.length <= mostLines ? all : all.slice(-1);
+  return shown.map(({ method, name, data }) => ({
+    label: method === "" ? "all" : `${method} ${name}`,
+    latency: data,
+  }));
+}
+
+/** How slow the slowest are: latency over the share of replies that were no slower. */
+function byPercentile(id: string, named: readonly Named[]): Chart[] {
+  const read = named.map(({ label, latency }) => ({
+    label,
+    histogram: Histogram.fromData(latency),
+  }));
+  // Beyond one in all of them there is nothing to tell.
+  const last = Math.log10(Math.max(1, ...read.map(({ histogram }) => histogram.count)));
+  if (last === 0) return [];
+  const at = Array.from({ length: Math.floor(last * 25) + 1 }, (_, i) => i / 25);
+  return [
+    {
+      id,
+      title: "Response time by percentile",
+      unit: "ms",
+      at,
+      axis: "nines",
+      lines: read.map(({ label, histogram }, i) => {
+        const values = histogram.quantiles(at.map(quantileOf));
+        return {
+          label,
+          colour: (i % 8) + 1,
+          values: at.map((nines, n) =>
+            10 ** nines <= histogram.count * 1.001 ? values[n]! / 1000 : null,
+          ),
+        };
+      }),
+    },
+  ];
+}
+
+/** 0 → 0, 1 → 0.9, 2 → 0.99. */
+const quantileOf = (nines: number): number => 1 - 10 ** -nines;
+
+/** Where on its axis a value stands, as people read it: "14:03:22", "1:30", "99.9%". */
+export function place({ axis }: Pick<Chart, "axis">, at: number): string {
+  if (axis === "nines") {
+    return `${Number((quantileOf(at) * 100).toFixed(Math.ceil(at)))}%`;
+  }
+  return axis === "unix" ? clock(at) : elapsed(at);
+}
+
 /** Runs laid over each other, each second counted from its own start. */
 export function overlaid(runs: readonly { label: string; view: RunView }[]): Chart[] {
   const second = (view: RunView, tick: Tick): number =>
@@ -159,12 +222,16 @@ export function overlaid(runs: readonly { label: string; view: RunView }[]): Cha
     ...runs.map(({ view }) => (view.last === undefined ? 0 : second(view, view.last))),
   );
   const at = Array.from({ length: last + 1 }, (_, i) => i);
+  const whole = runs.flatMap(({ label, view }) => {
+    const latency = view.ended?.histograms.at(-1)?.data;
+    return latency === undefined ? [] : [{ label, latency }];
+  });
   const chart = (id: string, title: string, unit: Unit, pick: Read): Chart => ({
     id: `compare-${id}`,
     title,
     unit,
     at,
-    clock: "elapsed",
+    axis: "elapsed",
     lines: runs.map(({ label, view }, i) => {
       const values = Array<number | null>(last + 1).fill(null);
       for (const tick of view.ticks) values[second(view, tick)] = pick(tick);
@@ -185,6 +252,7 @@ export function overlaid(runs: readonly { label: string; view: RunView }[]): Cha
       "ms",
       answered((tick) => tick.total.p99),
     ),
+    ...(whole.length === runs.length ? byPercentile("compare-percentiles", whole) : []),
     chart("users", "Users", "count", (tick) => tick.users),
     chart("cpu", "Stack: CPU of all replicas", "cores", (tick) => {
       const known = tick.replicas.map(({ cpu }) => cpu).filter((cpu) => cpu !== null);
@@ -197,9 +265,8 @@ export function overlaid(runs: readonly { label: string; view: RunView }[]): Cha
 }
 
 /** A chart in words, for those who do not see it. */
-export function inWords({ title, at, clock: kind, lines, unit }: Chart): string {
+export function inWords({ title, at, axis, lines, unit }: Chart): string {
   if (at.length === 0) return `${title}. Nothing yet.`;
-  const time = kind === "unix" ? clock : elapsed;
   const told = lines.map(({ label, values }) => {
     const known = values.filter((value) => value !== null);
     if (known.length === 0) return `${label}: unknown.`;
@@ -208,5 +275,5 @@ export function inWords({ title, at, clock: kind, lines, unit }: Chart): string 
     );
     return `${label}: last ${last!}, lowest ${low!}, highest ${high!}.`;
   });
-  return `${title}, ${time(at[0]!)} to ${time(at.at(-1)!)}. ${told.join(" ")}`;
+  return `${title}, ${place({ axis }, at[0]!)} to ${place({ axis }, at.at(-1)!)}. ${told.join(" ")}`;
 }

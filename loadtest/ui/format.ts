@@ -103,3 +103,9 @@ export function elapsed(seconds: number): string {
   const s = Math.floor(seconds % 60);
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
+
+/** What a threshold was judged by, in the unit its text is in: "16.4 ms", "0.04%", "909". */
+export function judged(text: string, value: number): string {
+  if (text.includes("%")) return percent(value);
+  return /^\s*(p\(?\d|med|avg|mean|min|max)/i.test(text) ? `${ms(value)} ms` : rate(value);
+}

@@ -44,8 +44,8 @@ export const master = {
   swarm: async (body: URLSearchParams): Promise<void> => {
     await succeed(await call("/swarm", { method: "POST", body }));
   },
-  stop: async (): Promise<void> => {
-    await succeed(await call("/stop", { method: "POST" }));
+  stop: async (now: boolean): Promise<void> => {
+    await succeed(await call(now ? "/stop?now" : "/stop", { method: "POST" }));
   },
   reset: async (): Promise<void> => {
     await call("/stats/reset", { method: "POST" });

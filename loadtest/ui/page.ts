@@ -3,6 +3,7 @@ import { render } from "lit-html";
 import { fold } from "../events.ts";
 import { App } from "./app.ts";
 import type { PageData } from "./document.ts";
+import "./run-chart.ts";
 import { recallTheme } from "./theme.ts";
 import { page } from "./views/page.ts";
 import { tabOf } from "./views/tabs.ts";
@@ -12,6 +13,9 @@ const data = JSON.parse(document.getElementById("data")!.textContent) as PageDat
 
 const app = new App(data.kind, (state, actions) => {
   render(page(state, actions), root);
+  root
+    .querySelector('[role="tab"][aria-selected="true"]')
+    ?.scrollIntoView({ block: "nearest", inline: "nearest" });
   // A dialog opens and closes by its methods alone; closing gives the focus back.
   const dialog = root.querySelector("dialog")!;
   if (state.dialog !== null && !dialog.open) dialog.showModal();

@@ -1,19 +1,13 @@
 // <run-chart>: one chart, drawn by uPlot, with a legend that tells the values under the cursor.
 import { html, render } from "lit-html";
 import uPlot from "uplot";
-import { inWords, type Chart, type Line } from "./charts.ts";
-import { clock, elapsed, inUnit, onAxis } from "./format.ts";
+import { inWords, place, type Chart, type Line } from "./charts.ts";
+import { inUnit, onAxis } from "./format.ts";
 
 const height = 190;
 
-/** All charts of a page share their cursor: one moment, read everywhere. */
-const moment = uPlot.sync("moment");
-
 /** Round numbers of bytes, as an axis steps by them. */
 const powersOfTwo = Array.from({ length: 50 }, (_, i) => 2 ** i);
-
-const timeText = (chart: Chart, at: number): string =>
-  chart.clock === "unix" ? clock(at) : elapsed(at);
 
 export class RunChart extends HTMLElement {
   #chart: Chart | undefined;
@@ -91,7 +85,7 @@ export class RunChart extends HTMLElement {
             >`,
         )}
         <time
-          >${index === null || at[index] === undefined ? "" : timeText(this.#chart!, at[index])}</time
+          >${index === null || at[index] === undefined ? "" : place(this.#chart!, at[index])}</time
         >`,
       this.#legend,
     );
@@ -117,16 +111,20 @@ export class RunChart extends HTMLElement {
     return {
       width: this.#box.clientWidth,
       height,
-      padding: [8, 24, 0, 0],
+      padding: [8, 28, 0, 0],
       legend: { show: false },
       cursor: {
-        sync: { key: moment.key, setSeries: false },
+        // One moment, read in every chart that has it.
+        sync: { key: chart.axis, setSeries: false },
         drag: { x: true, y: false },
         points: { size: 6 },
       },
       scales: {
         // A run of one second is a point: some width makes it seen.
-        x: { time: false, range: (_plot, min, max) => [min, Math.max(max, min + 5)] },
+        x: {
+          time: false,
+          range: (_plot, min, max) => [min, chart.axis === "nines" ? max : Math.max(max, min + 5)],
+        },
         y: {
           range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1],
         },
@@ -135,11 +133,11 @@ export class RunChart extends HTMLElement {
         {
           ...axis,
           size: 26,
-          space: 70,
+          space: chart.axis === "nines" ? 20 : 70,
           incrs: [
             1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400,
           ],
-          values: (_plot, splits) => splits.map((at) => timeText(chart, at)),
+          values: (_plot, splits) => splits.map((at) => place(chart, at)),
         },
         {
           ...axis,

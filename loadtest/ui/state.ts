@@ -52,3 +52,9 @@ export const firstState = (kind: State["kind"]): State => ({
 /** Whether users are being loaded with, or are on their way out. */
 export const isActive = ({ view }: State): boolean =>
   view.started !== undefined && view.state !== "stopped";
+
+/** Seconds the statistics are of: since the start, or since they were last begun anew. */
+export function measuredSeconds({ started, resetAt, ended, last }: RunView): number {
+  const since = Math.max(started?.at ?? 0, resetAt ?? 0);
+  return Math.max(((ended ?? last)?.at ?? since) - since, 0.001);
+}

@@ -1,6 +1,5 @@
 import { html, type TemplateResult } from "lit-html";
 import { chartsOf, type Chart } from "../charts.ts";
-import "../run-chart.ts";
 import type { State } from "../state.ts";
 import { nothingYet } from "./empty.ts";
 

@@ -3,7 +3,7 @@ import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from 
 import type { RunView } from "../../events.ts";
 import type { Actions } from "../app.ts";
 import { bytes, count, day, elapsed, ms, percent, rate, shortImage } from "../format.ts";
-import { isActive, type State } from "../state.ts";
+import { isActive, measuredSeconds, type State } from "../state.ts";
 import { chooseTheme, theme } from "../theme.ts";
 
 const states = {
@@ -31,9 +31,7 @@ const figure = (title: string, value: unknown, more?: unknown, kind = ""): Templ
 function figures({ view }: State): TemplateResult {
   const { started, last, ended } = view;
   const total = last?.total;
-  const since = Math.max(started?.at ?? 0, view.resetAt ?? 0);
-  const until = ended?.at ?? last?.at ?? since;
-  const seconds = started === undefined ? 0 : until - started.at;
+  const seconds = started === undefined ? 0 : ((ended ?? last)?.at ?? started.at) - started.at;
   // A finished run is told by all of it, one that goes on by its last second.
   const done = ended !== undefined;
   const share = total === undefined || total.requests === 0 ? 0 : total.failures / total.requests;
@@ -47,9 +45,7 @@ function figures({ view }: State): TemplateResult {
     )}
     ${figure(
       done ? "Mean RPS" : "RPS",
-      total === undefined
-        ? "–"
-        : rate(done ? total.requests / Math.max(until - since, 1) : total.rps),
+      total === undefined ? "–" : rate(done ? total.requests / measuredSeconds(view) : total.rps),
     )}
     ${figure(
       "Failures",
@@ -90,7 +86,7 @@ function controls(state: State, actions: Actions): TemplateResult | typeof nothi
             actions.reset();
           })}
           ${button(
-            "Stop",
+            view.state === "stopping" ? "Stop now" : "Stop",
             () => {
               actions.stop();
             },

@@ -127,7 +127,7 @@ export const logs = ({ view }: State): TemplateResult =>
         <ol>
           ${view.logs.map(
             ({ at, level, text }) =>
-              html`<li class=${level}>
+              html`<li class=${`level-${level}`}>
                 <time>${clock(at)}</time><span class="level">${level}</span><span>${text}</span>
               </li>`,
           )}

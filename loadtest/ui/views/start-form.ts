@@ -100,7 +100,7 @@ export function startForm(
           : nothing
       }
       <button type="submit" class="primary" ?disabled=${busy}>
-        ${kind === "edit" ? "Change users" : "Start"}
+        ${kind === "edit" ? "Change users" : busy ? "Starting …" : "Start"}
       </button>
     </div>
   </form>`;
@@ -109,12 +109,14 @@ export function startForm(
     return html`<fieldset class="choice">
         <legend>Load</legend>
         <label
-          ><input type="radio" name="load" value="users" ?checked=${!open} /> Users
-          <small>each waits for its reply, then thinks</small></label
+          ><input type="radio" name="load" value="users" ?checked=${!open} /><span
+            >Users<small>each waits for its reply, then thinks</small></span
+          ></label
         >
         <label
-          ><input type="radio" name="load" value="rate" ?checked=${open} /> Arrival rate
-          <small>requests come however slow the replies are</small></label
+          ><input type="radio" name="load" value="rate" ?checked=${open} /><span
+            >Arrival rate<small>requests come however slow the replies are</small></span
+          ></label
         >
       </fieldset>
       <fieldset data-when="load users" ?hidden=${open} ?disabled=${open}>${users}</fieldset>

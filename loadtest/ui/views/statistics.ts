@@ -1,8 +1,8 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { quantiles, type StatRow, type ThresholdResult } from "../../events.ts";
 import type { Actions } from "../app.ts";
-import { bytes, count, ms, percent, rate } from "../format.ts";
-import type { State } from "../state.ts";
+import { bytes, count, judged, ms, percent, rate } from "../format.ts";
+import { measuredSeconds, type State } from "../state.ts";
 import { table, type Column } from "./table.ts";
 
 const atQuantile = (row: StatRow, quantile: (typeof quantiles)[number]): number =>
@@ -15,12 +15,26 @@ const time = (title: string, key: (row: StatRow) => number, about?: string): Col
   ...(about === undefined ? {} : { about }),
 });
 
+/** The last second's rate while a run goes on, the whole run's when it is over. */
+function perSecond(
+  title: string,
+  what: string,
+  seconds: number | null,
+  all: (row: StatRow) => number,
+  now: (row: StatRow) => number,
+): Column<StatRow> {
+  const key = seconds === null ? now : (row: StatRow) => all(row) / seconds;
+  const when = seconds === null ? "in the last second" : "over the whole run";
+  return { title, about: `${what} a second ${when}`, key, cell: (row) => rate(key(row)) };
+}
+
 const named: Column<StatRow>[] = [
   { title: "Type", key: ({ method }) => method },
   { title: "Name", key: ({ name }) => name },
 ];
 
-const columns: Column<StatRow>[] = [
+/** @param seconds how long a finished run took; null while it goes on */
+const columns = (seconds: number | null): Column<StatRow>[] => [
   ...named,
   { title: "Requests", key: ({ requests }) => requests, cell: ({ requests }) => count(requests) },
   {
@@ -44,18 +58,20 @@ const columns: Column<StatRow>[] = [
     key: (row) => (row.requests === 0 ? 0 : row.bytes / row.requests),
     cell: (row) => (row.requests === 0 ? "–" : bytes(row.bytes / row.requests)),
   },
-  {
-    title: "RPS",
-    about: "Requests in the last second",
-    key: ({ rps }) => rps,
-    cell: ({ rps }) => rate(rps),
-  },
-  {
-    title: "Fails/s",
-    about: "Failures in the last second",
-    key: ({ failuresPerSecond }) => failuresPerSecond,
-    cell: ({ failuresPerSecond }) => rate(failuresPerSecond),
-  },
+  perSecond(
+    "RPS",
+    "requests",
+    seconds,
+    ({ requests }) => requests,
+    ({ rps }) => rps,
+  ),
+  perSecond(
+    "Fails/s",
+    "failures",
+    seconds,
+    ({ failures }) => failures,
+    ({ failuresPerSecond }) => failuresPerSecond,
+  ),
 ];
 
 const percentiles: Column<StatRow>[] = [
@@ -68,11 +84,12 @@ const percentiles: Column<StatRow>[] = [
 const threshold = ({ text, value, ok }: ThresholdResult): TemplateResult =>
   html`<li class=${ok ? "held" : "crossed"}>
     <b>${ok ? "Held" : "Crossed"}</b> <code>${text}</code>
-    <small>${Number(value.toPrecision(4))}</small>
+    <small>${judged(text, value)}</small>
   </li>`;
 
 export function statistics(state: State, actions: Actions): TemplateResult {
   const { last, ended } = state.view;
+  const seconds = ended === undefined ? null : measuredSeconds(state.view);
   const rows = last?.rows ?? [];
   const total = last?.total;
   return html`${
@@ -82,7 +99,7 @@ export function statistics(state: State, actions: Actions): TemplateResult {
           ${ended.thresholds.map(threshold)}
         </ul>`
   }
-  ${table({ id: "statistics", caption: "Requests, times in ms", columns, rows, total }, state, actions)}
+  ${table({ id: "statistics", caption: "Requests, times in ms", columns: columns(seconds), rows, total }, state, actions)}
   ${table(
     {
       id: "percentiles",
