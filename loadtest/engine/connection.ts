@@ -38,11 +38,25 @@ export interface Receiver {
   broke(failure: string): void;
 }
 
+/** One request at a time to somewhere: a connection, or a test's stand-in for one. */
+export interface Line {
+  /** The last reply. */
+  readonly reply: Pick<ResponseParser, "status" | "bodyBytes" | "body">;
+  /** Whether a request is under way. */
+  readonly busy: boolean;
+  /** Sends one whole request; `capture` keeps the reply's body. */
+  send(request: Buffer, ofHead: boolean, capture: boolean): void;
+  /** Closes; a request under way gets no answer any more and its receiver is not told. */
+  close(): void;
+  /** Gives up the request under way and tells its receiver why. */
+  fail(failure: string): void;
+}
+
 // libuv asks for a buffer, reads into it and calls back before anything else runs, so all
 // connections of a process share one: 10,000 users cost no read buffers.
 const shared = Buffer.allocUnsafeSlow(256 * 1024);
 
-export class Connection {
+export class Connection implements Line {
   readonly reply = new ResponseParser();
   readonly #endpoint: Endpoint;
   readonly #receiver: Receiver;
@@ -54,12 +68,10 @@ export class Connection {
     this.#receiver = receiver;
   }
 
-  /** Whether a request is under way. */
   get busy(): boolean {
     return this.#waiting;
   }
 
-  /** Sends one whole request. Its reply is read to the end before the next one may be sent. */
   send(request: Buffer, ofHead: boolean, capture: boolean): void {
     this.reply.reset(ofHead, capture);
     this.#waiting = true;
@@ -67,7 +79,6 @@ export class Connection {
     this.#socket.write(request);
   }
 
-  /** Closes; a request under way gets no answer any more and its receiver is not told. */
   close(): void {
     this.#waiting = false;
     const socket = this.#socket;
@@ -75,7 +86,6 @@ export class Connection {
     socket?.destroy();
   }
 
-  /** Gives up the request under way. */
   fail(failure: string): void {
     this.close();
     this.#receiver.broke(failure);
