@@ -76,6 +76,9 @@ const tabNames = async (of: Page): Promise<string[]> =>
 
 const button = (name: string, of = page) => of.getByRole("button", { name, exact: true });
 
+/** Waits until what is read is as expected; a busy machine is slow, not wrong. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 15_000, interval: 50 });
+
 /** The picture a chart shows now. */
 const drawn = (id: string, of = page): Promise<string> =>
   of.evaluate(`document.querySelector("#chart-${id} canvas").toDataURL()`);
@@ -115,8 +118,8 @@ describe("a run from beginning to end", () => {
     await page.getByLabel("Thresholds").fill("p95<500ms\nfailures<1%");
     await button("Start").click();
     await page.getByRole("status").filter({ hasText: "Running" }).waitFor({ state: "attached" });
-    await expect.poll(() => figure("Users")).toBe(20);
-    await expect.poll(() => figure("Requests")).toBeGreaterThan(100);
+    await eventually(() => figure("Users")).toBe(20);
+    await eventually(() => figure("Requests")).toBeGreaterThan(100);
   });
 
   test("its numbers stand in the table, with the whole run in the last row", async () => {
@@ -132,7 +135,7 @@ describe("a run from beginning to end", () => {
       expect(await colours(id), id).toBeGreaterThan(3);
     }
     const before = await drawn("rps");
-    await expect.poll(() => drawn("rps"), { timeout: 5000 }).not.toBe(before);
+    await eventually(() => drawn("rps")).not.toBe(before);
     expect(await page.locator("#chart-rps [role=img]").getAttribute("aria-label")).toMatch(
       /^Requests per second, .*requests\/s: last \d/,
     );
@@ -165,7 +168,7 @@ describe("a run from beginning to end", () => {
     await page.getByRole("dialog").getByLabel("Users").fill("40");
     await page.getByRole("dialog").getByLabel("Ramp up").fill("40");
     await page.keyboard.press("Enter");
-    await expect.poll(() => figure("Users"), { timeout: 10_000 }).toBe(40);
+    await eventually(() => figure("Users")).toBe(40);
   });
 
   test("a failure is shown with what the server said", async () => {
@@ -193,10 +196,10 @@ describe("a run from beginning to end", () => {
   });
 
   test("its numbers begin anew when reset", async () => {
-    await expect.poll(() => figure("Requests")).toBeGreaterThan(500);
+    await eventually(() => figure("Requests")).toBeGreaterThan(500);
     const before = await figure("Requests");
     await button("Reset").click();
-    await expect.poll(() => figure("Requests"), { interval: 50 }).toBeLessThan(before);
+    await eventually(() => figure("Requests")).toBeLessThan(before);
   });
 
   test("a page opened later shows it from its beginning", async () => {
@@ -281,7 +284,7 @@ describe("finished runs", () => {
   test("are compared side by side, with the stack they ran on", async () => {
     await tab("Runs");
     const choices = page.getByRole("checkbox");
-    await expect.poll(() => choices.count()).toBe(2);
+    await eventually(() => choices.count()).toBe(2);
     await choices.nth(0).check();
     await choices.nth(1).check();
     const comparison = page.getByRole("region", { name: "Comparison" });
@@ -322,7 +325,7 @@ describe("finished runs", () => {
       .getByRole("button", { name: /^Forget/ })
       .first()
       .click();
-    await expect.poll(() => page.getByRole("checkbox").count()).toBe(1);
+    await eventually(() => page.getByRole("checkbox").count()).toBe(1);
   });
 });
 
@@ -338,7 +341,7 @@ describe("looks", () => {
     await shot(dark, "dark");
     const before = await drawn("rps", dark);
     await button("Switch to light colours", dark).click();
-    await expect.poll(() => background(dark)).toBe("rgb(246, 247, 249)");
+    await eventually(() => background(dark)).toBe("rgb(246, 247, 249)");
     expect(await drawn("rps", dark)).not.toBe(before);
     await dark.reload();
     await button("Switch to dark colours", dark).waitFor();
@@ -364,6 +367,22 @@ describe("looks", () => {
     await shot(narrow, "narrow-new");
     await narrow.context().close();
   });
+});
+
+test("a page whose master went away says so, and shows what the new one has", async () => {
+  const known = complaints.length;
+  await loadTest.restartMaster(async () => {
+    await page.getByText("Connection lost").waitFor();
+    await shot(page, "lost");
+  });
+  await button("Start").waitFor();
+  await page.getByText("ready", { exact: true }).waitFor();
+  expect(await page.getByText("Connection lost").count()).toBe(0);
+  // Runs are kept on disk.
+  await eventually(() => page.getByRole("checkbox").count()).toBe(1);
+  // The browser itself complains of a server that is not there.
+  const others = complaints.splice(known).filter((text) => !text.includes("net::ERR_"));
+  expect(others).toEqual([]);
 });
 
 describe("a load test that asks for a token", () => {

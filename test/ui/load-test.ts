@@ -8,6 +8,8 @@ import { freePort } from "../clone.ts";
 
 export interface LoadTest {
   readonly url: string;
+  /** Ends the master and, when `meanwhile` is over, starts it again. */
+  restartMaster(meanwhile: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -43,28 +45,39 @@ export async function startLoadTest(targetPort: number, token?: string): Promise
       cwd: root,
       stdio: ["ignore", "ignore", "inherit"],
     });
-  const children = [start("master", master), start("worker", worker)];
   const url = `http://127.0.0.1:${port}`;
-  const deadline = performance.now() + 30_000;
-  while (
-    !(await fetch(`${url}/healthz`)
-      .then((reply) => reply.ok)
-      .catch(() => false))
-  ) {
-    if (performance.now() > deadline) throw new Error("The master does not answer.");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  const answers = (): Promise<boolean> =>
+    fetch(`${url}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  const startMaster = async (): Promise<ChildProcess> => {
+    const child = start("master", master);
+    const deadline = performance.now() + 30_000;
+    while (!(await answers())) {
+      if (performance.now() > deadline) throw new Error("The master does not answer.");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return child;
+  };
+  let masterProcess = await startMaster();
+  const workerProcess = start("worker", worker);
   return {
     url,
+    async restartMaster(meanwhile) {
+      await end(masterProcess);
+      await meanwhile();
+      masterProcess = await startMaster();
+    },
     async stop() {
-      await Promise.all(
-        children.reverse().map((child) => {
-          const over = new Promise((resolve) => child.once("exit", resolve));
-          child.kill();
-          return over;
-        }),
-      );
+      await Promise.all([end(workerProcess), end(masterProcess)]);
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+function end(child: ChildProcess): Promise<unknown> {
+  const over = new Promise((resolve) => child.once("exit", resolve));
+  child.kill();
+  return over;
 }
