@@ -20,7 +20,7 @@ test("keeps few connections to replicas open, whatever the number of clients", (
 });
 
 test("sends a request again elsewhere when its replica failed", () => {
-  for (const line of ["retries 3", "retry-on all-retryable-errors", "option redispatch 1"]) {
+  for (const line of ["retries 3", "option redispatch 1"]) {
     expect(lines).toContain(line);
   }
 });
@@ -35,6 +35,11 @@ test("leaves what a stopping replica still answers alone, and notices one whose 
 
 test("refuses a body above the service's limit itself", () => {
   expect(config).toMatch(/http-request return status 413 .* if \{ req.body_size gt 1048576 \}/);
+});
+
+test("neither repeats nor punishes the answer of a replica that has too much to do", () => {
+  expect(config).toMatch(/retry-on conn-failure empty-response .*response-timeout 500 502 504$/m);
+  expect(config).toMatch(/default-server .* observe layer4 /);
 });
 
 test("does not publish metrics", () => {

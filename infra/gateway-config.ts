@@ -38,7 +38,8 @@ const problem = (status: number, title: string): string =>
 /**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
  *
- * - Replicas are found by DNS and checked every 0.5 s; a failing reply takes one out at once.
+ * - Replicas are found by DNS and checked every 0.5 s; a failed connection takes one out at once. What
+ *   it replies does not: that it has too much to do is no reason to give all of it to the others.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
 export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
@@ -72,6 +73,8 @@ defaults
   log global
   option dontlog-normal
   timeout connect 500ms
+  # A check connects as quickly, however busy the replica is; its answer may take longer.
+  timeout check 2s
   timeout http-request 10s
   timeout http-keep-alive 75s
   timeout client 75s
@@ -80,7 +83,8 @@ defaults
   http-reuse always
   option redispatch 1
   retries 3
-  retry-on all-retryable-errors
+  # Not on 503: that is a replica with too much to do, which repeating makes worse.
+  retry-on conn-failure empty-response junk-response response-timeout 500 502 504
   # A replica that vanished with its node answers nothing, not even a refusal. Data that nobody
   # confirms for 1.5 s, or silence to two probes, ends a connection, and its request is sent again
   # elsewhere. Ending all connections of a replica that is marked down would be quicker, but would lose
@@ -104,7 +108,7 @@ backend replicas
   balance leastconn
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
-  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer7 error-limit 1 on-error mark-down slowstart 2s tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
+  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
   server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
 
 frontend status
