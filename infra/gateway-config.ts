@@ -38,8 +38,9 @@ const problem = (status: number, title: string): string =>
 /**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
  *
- * - Replicas are found by DNS and checked every 0.5 s; a failed connection takes one out at once. What
- *   it replies does not: that it has too much to do is no reason to give all of it to the others.
+ * - Replicas are found by DNS and checked every 0.5 s. One that refuses a connection is taken out at
+ *   once; one that says it is not ready (it is about to stop) is given no more, and finishes what it
+ *   has. That it has too much to do is no reason to give all of it to the others.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
 export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
@@ -83,8 +84,8 @@ defaults
   http-reuse always
   option redispatch 1
   retries 3
-  # Not on 503: that is a replica with too much to do, which repeating makes worse.
-  retry-on conn-failure empty-response junk-response response-timeout 500 502 504
+  # Not 503 or 500: an overloaded service says so on purpose, and asking again would add to its load.
+  retry-on conn-failure empty-response junk-response response-timeout 502 504
   # A replica that vanished with its node answers nothing, not even a refusal. Data that nobody
   # confirms for 1.5 s, or silence to two probes, ends a connection, and its request is sent again
   # elsewhere. Ending all connections of a replica that is marked down would be quicker, but would lose

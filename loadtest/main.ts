@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
-import { serve } from "@hono/node-server";
+import { createAdaptorServer } from "@hono/node-server";
 import { Console, onInterrupt } from "./console.ts";
 import { drive, driveKeyOf, readSecret } from "./drive.ts";
 import { exitHelp, flagHelp, parseFlags } from "./flags.ts";
@@ -118,18 +118,18 @@ async function master(settings: Settings): Promise<void> {
     rows: () => pool.rows(),
     log,
   });
-  await pool.listen();
   const app = createApp({
     master: theMaster,
     driveKey: driveKeyOf(secret),
     allowedHosts: settings.allowedHosts,
     token,
   });
-  const server = serve({ fetch: app.fetch, hostname: host, port }, () => {
-    log(
-      `the page is on port ${port}, workers join on ${workerPort}, the target is ${settings.target}`,
-    );
-  });
+  await pool.listen().catch(portInUse);
+  const server = createAdaptorServer({ fetch: app.fetch });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen({ host, port }, resolve);
+  }).catch(portInUse);
+  log(`page on ${port}, workers join on ${workerPort}, the target is ${settings.target}`);
   await ended();
   theMaster.stop("the master was stopped", 3000);
   if (theMaster.active) await theMaster.run?.done;
@@ -137,6 +137,12 @@ async function master(settings: Settings): Promise<void> {
   pool.close();
   server.close();
   process.exit(0);
+}
+
+function portInUse(error: NodeJS.ErrnoException & { address?: string; port?: number }): never {
+  throw new UserError(
+    `The master cannot listen on ${error.address ?? "?"}:${error.port ?? "?"} (${error.code ?? error.message}); give another port under "listen".`,
+  );
 }
 
 async function worker(settings: Settings): Promise<void> {
