@@ -27,10 +27,6 @@ test("sends a request again elsewhere when its replica broke, not when it refuse
   expect(retried).not.toMatch(/\b50[03]\b|all-retryable/);
 });
 
-test("lets a replica that is about to stop finish what it has", () => {
-  expect(config).not.toContain("shutdown-sessions");
-});
-
 test("leaves what a stopping replica still answers alone, and notices one whose node vanished", () => {
   expect(config).not.toContain("shutdown-sessions");
   expect(config).toMatch(/default-server .* tcp-ut 1500ms /);
@@ -41,6 +37,10 @@ test("leaves what a stopping replica still answers alone, and notices one whose 
 
 test("refuses a body above the service's limit itself", () => {
   expect(config).toMatch(/http-request return status 413 .* if \{ req.body_size gt 1048576 \}/);
+});
+
+test("does not punish a replica that has too much to do, and notices one that is gone", () => {
+  expect(config).toMatch(/default-server .* observe layer4 error-limit 1 on-error mark-down /);
 });
 
 test("does not publish metrics", () => {

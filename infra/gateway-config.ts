@@ -38,8 +38,9 @@ const problem = (status: number, title: string): string =>
 /**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
  *
- * - Replicas are found by DNS and checked every 0.5 s. One that says it is not ready (it is about to
- *   stop) is given no more, and finishes what it has: its sessions are not shut down.
+ * - Replicas are found by DNS and checked every 0.5 s. One that refuses a connection is taken out at
+ *   once; one that says it is not ready (it is about to stop) is given no more, and finishes what it
+ *   has. That it has too much to do is no reason to give all of it to the others.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
 export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
@@ -73,7 +74,7 @@ defaults
   log global
   option dontlog-normal
   timeout connect 500ms
-  # A busy replica answers late; one that is late by more than this takes no further requests.
+  # A check connects as quickly, however busy the replica is; its answer may take longer.
   timeout check 2s
   timeout http-request 10s
   timeout http-keep-alive 75s
@@ -108,7 +109,7 @@ backend replicas
   balance leastconn
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
-  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 slowstart 2s tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
+  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
   server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
 
 frontend status
