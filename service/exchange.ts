@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AccessLog, Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { WatchStatus } from "./model/watch.ts";
 import type { ModelSlot } from "./model/slot.ts";
 import { problem, type Problem } from "./problem.ts";
 
@@ -14,6 +15,8 @@ export interface Services {
   readonly maxBody: number;
   readonly maxRows: number;
   readonly state: { draining: boolean };
+  /** What the registry's watcher says, where the model comes from one. */
+  readonly registry?: (() => WatchStatus) | undefined;
 }
 
 export type Headers = Readonly<Record<string, string>>;
