@@ -77,8 +77,7 @@ function start(): void {
     if (state.draining) return;
     state.draining = true;
     log.info({ signal }, "shutting down");
-    void watcher?.stop();
-    void drain(server, settings).then(() => process.exit(0));
+    void Promise.all([drain(server, settings), watcher?.stop()]).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
