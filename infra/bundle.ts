@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, extname, join, relative } from "node:path";
 import { build } from "esbuild";
+import { UserError } from "./errors.ts";
 import { root, stateDir } from "../toolchain/clone.mjs";
 
 /** What `<part>/image.json` says of a part's build context. */
@@ -11,6 +12,8 @@ interface ImageRecipe {
   /** Bundled by esbuild: name in the image (without .mjs) → source, relative to the part. */
   readonly entryPoints?: Readonly<Record<string, string>>;
   readonly external?: readonly string[];
+  /** Bundled for a browser, minified: file in the image (.js or .css) → source. */
+  readonly browser?: Readonly<Record<string, string>>;
   /** Copied: [path from the project's root, path in the image's folder]. */
   readonly files?: readonly (readonly [string, string])[];
 }
@@ -46,6 +49,15 @@ function contentHash(dir: string): string {
  * @param source folder with `Dockerfile` and `image.json`, relative to the project's root
  */
 export async function bundle(source: string): Promise<BuildContext> {
+  try {
+    return await assemble(source);
+  } catch (cause) {
+    // esbuild's own words name the file and the line.
+    throw new UserError(`the image of ${source} cannot be made: ${String(cause)}`, { cause });
+  }
+}
+
+async function assemble(source: string): Promise<BuildContext> {
   const from = join(root, source);
   const recipe = JSON.parse(readFileSync(join(from, "image.json"), "utf8")) as ImageRecipe;
   const dir = join(stateDir, "build", source.replaceAll("/", "-"));
@@ -77,8 +89,27 @@ export async function bundle(source: string): Promise<BuildContext> {
       external: [...(recipe.external ?? [])],
       // Libraries written as CommonJS ask for `require`, which an ES module has not got.
       banner: {
-        js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+        js: 'import { createRequire as requireFor } from "node:module"; const require = requireFor(import.meta.url);',
       },
+      logLevel: "error",
+    });
+  }
+  const browser = Object.entries(recipe.browser ?? {});
+  if (browser.length > 0) {
+    await build({
+      entryPoints: browser.map(([out, path]) => ({
+        in: join(from, path),
+        out: out.slice(0, -extname(out).length),
+      })),
+      outdir: app,
+      absWorkingDir: root,
+      bundle: true,
+      minify: true,
+      platform: "browser",
+      target: "es2023",
+      format: "iife",
+      charset: "utf8",
+      legalComments: "none",
       logLevel: "error",
     });
   }

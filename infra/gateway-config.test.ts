@@ -19,10 +19,16 @@ test("keeps few connections to replicas open, whatever the number of clients", (
   expect(config).toMatch(/maxconn 128 pool-max-conn 128/);
 });
 
-test("sends a request again elsewhere when its replica failed", () => {
-  for (const line of ["retries 3", "retry-on all-retryable-errors", "option redispatch 1"]) {
-    expect(lines).toContain(line);
-  }
+test("sends a request again elsewhere when its replica broke, not when it refused", () => {
+  expect(lines).toContain("retries 3");
+  expect(lines).toContain("option redispatch 1");
+  const [retried = ""] = lines.filter((line) => line.startsWith("retry-on "));
+  expect(retried).toContain("conn-failure empty-response");
+  expect(retried).not.toMatch(/\b50[03]\b|all-retryable/);
+});
+
+test("lets a replica that is about to stop finish what it has", () => {
+  expect(config).not.toContain("shutdown-sessions");
 });
 
 test("does not publish metrics", () => {

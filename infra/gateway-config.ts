@@ -27,7 +27,8 @@ const maxInFlight = 128;
 /**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
  *
- * - Replicas are found by DNS and checked every 0.5 s; a failing reply takes one out at once.
+ * - Replicas are found by DNS and checked every 0.5 s. One that says it is not ready (it is about to
+ *   stop) is given no more, and finishes what it has: its sessions are not shut down.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
 export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
@@ -61,6 +62,8 @@ defaults
   log global
   option dontlog-normal
   timeout connect 500ms
+  # A busy replica answers late; one that is late by more than this takes no further requests.
+  timeout check 2s
   timeout http-request 10s
   timeout http-keep-alive 75s
   timeout client 75s
@@ -69,7 +72,13 @@ defaults
   http-reuse always
   option redispatch 1
   retries 3
-  retry-on all-retryable-errors
+  # Not 503 or 500: an overloaded service says so on purpose, and asking again would add to its load.
+  retry-on conn-failure empty-response junk-response response-timeout 502 504
+  # A replica whose node is gone is found out by the kernel within 3 s, and its requests go elsewhere.
+  option srvtcpka
+  srvtcpka-idle 1s
+  srvtcpka-intvl 1s
+  srvtcpka-cnt 2
   # A reload closes idle client connections only after their next reply, so none is lost in between.
   option idle-close-on-response
 
@@ -84,7 +93,7 @@ backend replicas
   balance leastconn
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
-  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer7 error-limit 1 on-error mark-down on-marked-down shutdown-sessions maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
+  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
   server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
 
 frontend status

@@ -21,9 +21,10 @@ export interface StatRow {
   max: number;
   /** One for each of `quantiles`. */
   quantiles: number[];
-  /** Of the second before this tick. */
+  /** Of the second before this tick; `recent` has one for each of `quantiles`. */
   rps: number;
   failuresPerSecond: number;
+  recent: number[];
   p50: number;
   p95: number;
   p99: number;
@@ -173,6 +174,8 @@ export interface RunView {
   logs: { at: number; level: string; text: string }[];
   workers: WorkerRow[];
   ended: Ended | undefined;
+  /** When the statistics were last begun anew, if they were. */
+  resetAt: number | undefined;
 }
 
 export const emptyView = (): RunView => ({
@@ -185,6 +188,7 @@ export const emptyView = (): RunView => ({
   logs: [],
   workers: [],
   ended: undefined,
+  resetAt: undefined,
 });
 
 const maxLogs = 1000;
@@ -230,6 +234,7 @@ export function fold(view: RunView, event: RunEvent): RunView {
     case "reset":
       view.failures = [];
       view.exceptions = [];
+      view.resetAt = event.at;
       return view;
     case "ended":
       view.ended = event;

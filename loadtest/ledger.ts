@@ -33,7 +33,7 @@ class Account {
 
   row(seconds: number): StatRow {
     const { all, recent } = this;
-    const [p50, p95, p99] = recent.quantiles([0.5, 0.95, 0.99]).map(ms);
+    const now = recent.quantiles(quantiles).map(ms);
     return {
       method: this.method,
       name: this.name,
@@ -46,9 +46,10 @@ class Account {
       quantiles: all.quantiles(quantiles).map(ms),
       rps: recent.count / seconds,
       failuresPerSecond: this.recentFailures / seconds,
-      p50: p50!,
-      p95: p95!,
-      p99: p99!,
+      recent: now,
+      p50: now[quantiles.indexOf(0.5)]!,
+      p95: now[quantiles.indexOf(0.95)]!,
+      p99: now[quantiles.indexOf(0.99)]!,
     };
   }
 
@@ -70,10 +71,6 @@ export class Ledger {
   readonly #failures = new Map<string, FailureRow>();
   /** Whether failures were added since they were last read. */
   failuresChanged = false;
-
-  constructor(tasks: readonly { method: string; name: string }[]) {
-    for (const task of tasks) this.#account(task.method, task.name);
-  }
 
   /** Adds one worker's counts; `at` is the Unix second they belong to. */
   add(counts: readonly TaskCounts[], at: number): void {
@@ -124,6 +121,11 @@ export class Ledger {
     return { rows, total };
   }
 
+  /** The row of all tasks; its rates are those since the last tick. */
+  total(): StatRow {
+    return this.#total.row(1);
+  }
+
   failures(): FailureRow[] {
     this.failuresChanged = false;
     return [...this.#failures.values()].map((row) => ({ ...row }));
@@ -153,10 +155,8 @@ export class Ledger {
 
   /** Forgets everything counted so far. */
   reset(): void {
-    const tasks = [...this.#accounts.values()];
     this.#accounts.clear();
     this.#total = new Account("", "Aggregated");
     this.#failures.clear();
-    for (const { method, name } of tasks) this.#account(method, name);
   }
 }

@@ -14,9 +14,10 @@ export interface Services {
   /** Largest body in bytes, and most rows in one request. */
   readonly maxBody: number;
   readonly maxRows: number;
-  readonly state: { draining: boolean };
   /** What the registry's watcher says, where the model comes from one. */
   readonly registry?: (() => WatchStatus) | undefined;
+  /** Draining: no longer ready, still answering. Closing: every reply is the last of its connection. */
+  readonly state: { draining: boolean; closing: boolean };
 }
 
 export type Headers = Readonly<Record<string, string>>;
@@ -46,11 +47,11 @@ export abstract class Exchange {
   readonly arrivedAt = performance.now();
   readonly requestId: string;
   readonly operation: Operation;
-  readonly #services: Services;
+  protected readonly services: Services;
   #replied = false;
 
   constructor(services: Services, operation: Operation, requestId: string | undefined) {
-    this.#services = services;
+    this.services = services;
     this.operation = operation;
     this.requestId = requestIdFrom(requestId);
   }
@@ -70,7 +71,7 @@ export abstract class Exchange {
     if (this.#replied) return;
     this.#replied = true;
     this.send(status, type, body, headers);
-    const { metrics, access } = this.#services;
+    const { metrics, access } = this.services;
     const ms = performance.now() - this.arrivedAt;
     metrics.request(this.operation.route, status, ms);
     if (access.wants(status)) {
@@ -88,11 +89,8 @@ export abstract class Exchange {
   }
 
   refuse(error: Problem): void {
-    const { errorType, operation } = {
-      errorType: this.operation.errorType,
-      operation: this.operation,
-    };
-    this.reply(error.status, errorType, operation.errorBody(error), error.headers);
+    const { operation } = this;
+    this.reply(error.status, operation.errorType, operation.errorBody(error), error.headers);
   }
 
   /** Checks the headers: what is wrong with them, before any of the body is read. */
@@ -113,13 +111,13 @@ export abstract class Exchange {
         `The body is encoded as "${encoding.slice(0, 100)}"; it must not be encoded.`,
       );
     }
-    return Number(length) > this.#services.maxBody ? this.tooLarge() : undefined;
+    return Number(length) > this.services.maxBody ? this.tooLarge() : undefined;
   }
 
   tooLarge(): Problem {
     return problem(
       413,
-      `The body is larger than ${this.#services.maxBody} bytes, the most that is read.`,
+      `The body is larger than ${this.services.maxBody} bytes, the most that is read.`,
     );
   }
 
@@ -128,7 +126,7 @@ export abstract class Exchange {
     try {
       this.operation.handle(body, this);
     } catch (error) {
-      this.#services.log.error({ err: error, requestId: this.requestId }, "a request failed");
+      this.services.log.error({ err: error, requestId: this.requestId }, "a request failed");
       this.refuse(problem(500, "The service failed to answer this request."));
     }
   }
@@ -143,7 +141,6 @@ const DISCARD_BYTES = 16 * 1024 * 1024;
 export class NodeExchange extends Exchange {
   readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
-  readonly #closing: boolean;
 
   constructor(
     services: Services,
@@ -154,7 +151,6 @@ export class NodeExchange extends Exchange {
     super(services, operation, incoming.headers["x-request-id"] as string | undefined);
     this.#incoming = incoming;
     this.#outgoing = outgoing;
-    this.#closing = services.state.draining;
   }
 
   /** Reads the body and hands it on. */
@@ -214,7 +210,7 @@ export class NodeExchange extends Exchange {
       this.requestId,
     ];
     if (headers) lines.push(...Object.entries(headers).flat());
-    if (this.#closing) lines.push("Connection", "close");
+    if (this.services.state.closing) lines.push("Connection", "close");
     outgoing.writeHead(status, lines);
     outgoing.end(body);
   }

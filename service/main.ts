@@ -46,7 +46,7 @@ function start(): void {
     settings.mlflowUrl === "" || settings.modelFile !== ""
       ? undefined
       : followRegistry({ settings, slot, sizing, log });
-  const state = { draining: false };
+  const state = { draining: false, closing: false };
   const services: Services = {
     slot,
     metrics,
@@ -75,9 +75,8 @@ function start(): void {
 
   const stop = (signal: NodeJS.Signals): void => {
     if (state.draining) return;
-    state.draining = true;
     log.info({ signal }, "shutting down");
-    void Promise.all([drain(server, settings), watcher?.stop()]).then(() => process.exit(0));
+    void Promise.all([drain(server, state, settings), watcher?.stop()]).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

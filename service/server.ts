@@ -79,10 +79,13 @@ export function createHttpServer(app: App, services: Services, options: ServerOp
  */
 export async function drain(
   server: Server,
+  state: Services["state"],
   timing: { drainDelay: number; grace: number },
 ): Promise<void> {
+  state.draining = true;
   const end = performance.now() + timing.grace;
   await sleep(Math.min(timing.drainDelay, timing.grace));
+  state.closing = true;
   const closed = new Promise<void>((resolve) =>
     server.close(() => {
       resolve();

@@ -27,15 +27,15 @@ function tests(project: "unit" | "engine"): Part {
   const reporters = ["--reporter=verbose", "--reporter=json", `--outputFile.json=${report}`];
   return {
     name: `${project} tests`,
-    command: ["vitest", "run", "--project", project, ...reporters],
+    command: ["npx", "--no-install", "vitest", "run", "--project", project, ...reporters],
     report,
   };
 }
 
 const parts: readonly Part[] = [
-  { name: "types", command: ["tsc", "--noEmit"] },
-  { name: "lint", command: ["eslint", "."] },
-  { name: "format", command: ["prettier", "--check", "--log-level", "warn", "."] },
+  { name: "types", command: ["npm", "run", "-s", "check:types"] },
+  { name: "lint", command: ["npm", "run", "-s", "check:lint"] },
+  { name: "format", command: ["npm", "run", "-s", "check:format"] },
   tests("unit"),
   tests("engine"),
 ];
@@ -55,7 +55,7 @@ async function run(part: Part): Promise<Outcome> {
   console.log(`\n── ${part.name}`);
   const started = performance.now();
   const [command = "", ...args] = part.command;
-  const child = spawn(join(root, "node_modules", ".bin", command), args, {
+  const child = spawn(command, args, {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
   });

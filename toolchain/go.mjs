@@ -1,8 +1,9 @@
 // Go programs built from modules with committed checksums.
+import { copyFile, cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { SetupError, messageOf } from "./errors.mjs";
-import { fingerprint } from "./cache.mjs";
+import { fingerprint, scratchDir } from "./cache.mjs";
 import { run, which } from "./process.mjs";
 
 const flags = ["-mod=readonly", "-trimpath", "-buildvcs=false"];
@@ -13,6 +14,13 @@ const flags = ["-mod=readonly", "-trimpath", "-buildvcs=false"];
  * @property {string} target package to build, as Go names it
  * @property {string} output name of the binary
  * @property {Record<string, string>} [variables] string variables set at link time
+ * @property {Edit[]} [edits] what is built otherwise than its modules have it
+ *
+ * @typedef {object} Edit a line of a dependency, replaced for the build alone
+ * @property {string} of module path
+ * @property {string} file within the module
+ * @property {string} from text that stands there exactly once
+ * @property {string} to
  */
 
 /**
@@ -41,7 +49,10 @@ export const goMissing = () =>
 
 /** What decides a build, apart from the Go that does it. @param {GoProgram} program */
 export const goFingerprint = (program) =>
-  fingerprint([program.module], [program.target, program.output, flags, ldflags(program)]);
+  fingerprint(
+    [program.module],
+    [program.target, program.output, flags, ldflags(program), ...(program.edits ?? [])],
+  );
 
 /**
  * @param {GoProgram} program
@@ -60,7 +71,41 @@ export async function goBuild(program, dir, log) {
   // -v names each package as it is compiled: the progress of the build.
   args.splice(1, 0, "-v");
   const env = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" };
-  await run("go", args, { cwd: program.module, env, onLine: log });
+  const scratch = await scratchDir("go-edited");
+  try {
+    if (program.edits) args.splice(1, 0, `-modfile=${await edited(program, scratch, env)}`);
+    await run("go", args, { cwd: program.module, env, onLine: log });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Copies of the modules that are edited, and a go.mod that takes them. Go checks a module against
+ * its checksum before it hands it out to be copied.
+ *
+ * @param {GoProgram} program
+ * @param {string} dir for the copies
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<string>} path of the go.mod
+ */
+async function edited({ module, edits = [] }, dir, env) {
+  const modfile = join(dir, "go.mod");
+  await copyFile(join(module, "go.mod"), modfile);
+  await copyFile(join(module, "go.sum"), join(dir, "go.sum"));
+  for (const { of, file, from, to } of edits) {
+    const found = await run("go", ["mod", "download", "-json", of], { cwd: module, env });
+    const copy = join(dir, of);
+    await cp(JSON.parse(found).Dir, copy, { recursive: true });
+    await run("chmod", ["-R", "u+w", copy]); // Go keeps its modules read-only
+    const parts = (await readFile(join(copy, file), "utf8")).split(from);
+    if (parts.length !== 2) {
+      throw new SetupError(`${of} ${file} does not hold "${from}" once: look at the edit anew`);
+    }
+    await writeFile(join(copy, file), parts.join(to));
+    await run("go", ["mod", "edit", `-replace=${of}=${copy}`, modfile], { env });
+  }
+  return modfile;
 }
 
 /** @param {GoProgram} program */

@@ -7,7 +7,7 @@ import { SetupError } from "./errors.mjs";
 import { endChildren } from "./process.mjs";
 import { forcedSource, sources } from "./source.mjs";
 import { dockerEngine } from "./steps/docker-engine.mjs";
-import { images, recipeNames } from "./steps/images.mjs";
+import { images, knownRecipes, recipeNames } from "./steps/images.mjs";
 import { nodePackages } from "./steps/node-packages.mjs";
 import { checkCli, pulumi } from "./steps/pulumi.mjs";
 import { runTasks } from "./tasks.mjs";
@@ -37,6 +37,7 @@ async function main(args) {
   const started = Date.now();
   const forced = forcedSource(process.env.TOOLCHAIN_SOURCE);
   const consent = { yes };
+  if (names) await knownRecipes(names);
 
   const installed = await nodePackages(say);
   say(`Node packages: ${installed ? "installed" : "as the lockfile has them"}`);

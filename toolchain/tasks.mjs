@@ -27,7 +27,11 @@ export async function runTasks(tasks) {
   if (tasks.length === 0) return [];
   const results = await ((await terminal(tasks)) ?? plain(tasks));
   const failures = results.flatMap((result) => ("error" in result ? [result.error] : []));
-  if (failures.length > 0) throw new SetupError(failures.join("\n"));
+  if (failures.length > 0) {
+    throw new SetupError(
+      [...failures, "what was finished is kept; run this again when that is mended"].join("\n"),
+    );
+  }
   const ended = results.flatMap((result) => ("error" in result ? [] : [result.value]));
   const outcomes = ended.flatMap((value) => (Array.isArray(value) ? [] : [value]));
   return [
@@ -60,7 +64,7 @@ function plain(tasks) {
       });
       clearInterval(heartbeat);
       const seconds = ((Date.now() - started) / 1000).toFixed(1);
-      console.log("error" in result ? `✗ ${result.error}` : `✓ ${task.title} (${seconds} s)`);
+      console.log(`${"error" in result ? "✗" : "✓"} ${task.title} (${seconds} s)`);
       return result;
     }),
   );
@@ -84,7 +88,7 @@ async function terminal(tasks) {
           view.output = line;
         });
         results[index] = result;
-        if ("error" in result) throw new Error(result.error);
+        if ("error" in result) throw new Error(task.title); // why is told at the end
       },
     })),
     {

@@ -47,7 +47,7 @@ test("a failure is named with its task, after the others have ended", async () =
   ];
   await expect(runTasks(tasks)).rejects.toThrow("doomed: no such module");
   expect(ended).toBe(true);
-  expect(said).toContain("✗ doomed: no such module");
+  expect(said.join("\n")).toMatch(/^✗ doomed \(/m);
 });
 
 test("a limiter lets so many run at once, and all in the end", async () => {

@@ -1,11 +1,12 @@
 // A scenario made ready to be sent: requests as bytes, checks, weights. Plain data crosses from
 // the master to its workers; a plan is what a worker makes of it.
-import type { Reply, Request, ThinkTime } from "../scenario/scenario.ts";
+import type { Reply, Request, Row, Scenario, Task, ThinkTime } from "../scenario/scenario.ts";
 
-/** A scenario as it crosses the network: no functions but in `code`, which only a worker runs. */
+/** A scenario as it crosses the network: the code of one is text, which only a worker runs. */
 export type ScenarioData =
-  | { kind: "requests"; thinkTime: ThinkTime; tasks: RequestsTask[] }
-  | { kind: "code"; thinkTime: ThinkTime | null; code: string; data: Record<string, unknown[]> };
+  | { kind: "requests"; tasks: RequestsTask[] }
+  /** `code` is one ES module without imports whose default export is a Scenario. */
+  | { kind: "code"; code: string; data: Record<string, Row[]> };
 
 /** A task whose requests are one of several, taken in turn from a random start. */
 export interface RequestsTask {
@@ -32,9 +33,12 @@ export interface Plan {
   tasks: PlannedTask[];
 }
 
+const methodOf = (request: Request): string =>
+  request.method ?? (request.body === undefined ? "GET" : "POST");
+
 /** The bytes of one HTTP/1.1 request. `host` is the Host header's value. */
 export function encodeRequest(request: Request, host: string): Buffer {
-  const method = request.method ?? (request.body === undefined ? "GET" : "POST");
+  const method = methodOf(request);
   const json = request.body !== undefined && typeof request.body !== "string";
   const body =
     request.body === undefined
@@ -60,38 +64,73 @@ export function encodeRequest(request: Request, host: string): Buffer {
   return body === undefined ? bytes : Buffer.concat([bytes, body]);
 }
 
-/** A plan of plain requests. */
-export function planRequests(
-  data: Extract<ScenarioData, { kind: "requests" }>,
+const defaultThinkTime: ThinkTime = { kind: "constant", seconds: 1 };
+
+/**
+ * Makes a plan. `host` is the Host header's value. Throws with what the scenario's author can mend.
+ */
+export async function makePlan(
+  scenario: ScenarioData,
   host: string,
   random: () => number,
-): Plan {
+): Promise<Plan> {
+  if (scenario.kind === "requests") {
+    return {
+      thinkTime: defaultThinkTime,
+      tasks: scenario.tasks.map((task) => planRequests(task, host, random)),
+    };
+  }
+  const url = `data:text/javascript;base64,${Buffer.from(scenario.code).toString("base64")}`;
+  const { default: definition } = (await import(url)) as { default?: Scenario };
+  if (!Array.isArray(definition?.tasks) || definition.tasks.length === 0) {
+    throw new Error("the scenario's default export has no tasks");
+  }
   return {
-    thinkTime: data.thinkTime,
-    tasks: data.tasks.map((task) => {
-      const bodies = task.bodies.length === 0 ? [undefined] : task.bodies;
-      const requests = bodies.map((body) =>
-        encodeRequest(
-          {
-            method: task.method,
-            path: task.path,
-            headers: task.headers,
-            ...(body === undefined ? {} : { body }),
-          },
-          host,
-        ),
-      );
-      let turn = Math.floor(random() * requests.length);
-      return {
-        name: task.name,
-        method: task.method,
-        weight: task.weight,
-        next: () => {
-          turn = turn + 1 === requests.length ? 0 : turn + 1;
-          return requests[turn]!;
-        },
-        check: undefined,
-      };
-    }),
+    thinkTime: definition.thinkTime ?? defaultThinkTime,
+    tasks: definition.tasks.map((task, i) => planTask(task, i, scenario.data, host, random)),
+  };
+}
+
+function planRequests(task: RequestsTask, host: string, random: () => number): PlannedTask {
+  const { method, path, headers } = task;
+  const bodies = task.bodies.length === 0 ? [undefined] : task.bodies;
+  const requests = bodies.map((body) =>
+    encodeRequest({ method, path, headers, ...(body === undefined ? {} : { body }) }, host),
+  );
+  let turn = Math.floor(random() * requests.length);
+  return {
+    name: task.name,
+    method,
+    weight: task.weight,
+    next: () => {
+      turn = turn + 1 === requests.length ? 0 : turn + 1;
+      return requests[turn]!;
+    },
+    check: undefined,
+  };
+}
+
+function planTask(
+  task: Task,
+  index: number,
+  data: Record<string, Row[]>,
+  host: string,
+  random: () => number,
+): PlannedTask {
+  const { request, weight = 1 } = task;
+  const name = task.name ?? (typeof request === "function" ? undefined : request.path);
+  if (name === undefined) throw new Error(`task ${index + 1} makes its requests and needs a name`);
+  if (!(weight > 0)) throw new Error(`the weight of task "${name}" is ${weight}; give more than 0`);
+  if (typeof request !== "function") {
+    const bytes = encodeRequest(request, host);
+    return { name, method: methodOf(request), weight, next: () => bytes, check: task.check };
+  }
+  return {
+    name,
+    // Known only once it is made; tables show what the author says, or what the first one was.
+    method: task.method ?? methodOf(request({ user: 0, iteration: 0, random, data })),
+    weight,
+    next: (user, iteration) => encodeRequest(request({ user, iteration, random, data }), host),
+    check: task.check,
   };
 }

@@ -31,8 +31,10 @@ const percent = (part: number, whole: number): string =>
 /** The closing tables of a run: statistics, percentiles, failures, and what is to be known about them. */
 export function finalTables(view: RunView): string {
   const { last, started, ended } = view;
-  if (last === undefined || started === undefined) return "No request was sent.";
-  const seconds = Math.max(1e-9, (ended?.at ?? last.at) - started.at);
+  if (last === undefined || started === undefined || last.total.requests === 0) {
+    return ["No request was sent.", ...(ended?.notes ?? [])].join("\n");
+  }
+  const seconds = Math.max(1e-9, (ended?.at ?? last.at) - (view.resetAt ?? started.at));
   const rows = [...last.rows, last.total];
   const stats = grid(
     ["Type", "Name", "Requests", "Failures", "Avg", "Min", "Max", "Median", "req/s", "failures/s"],
@@ -91,6 +93,7 @@ export function finalTables(view: RunView): string {
       `${ended.interrupted} requests were still under way when the run was cut short; they are not counted.`,
     );
   }
+  for (const note of ended?.notes ?? []) parts.push(`Note: ${note}.`);
   if (ended?.limited != null)
     parts.push(
       `GENERATOR-LIMITED: ${ended.limited}. These numbers are about the load generator, not about the target.`,

@@ -1,7 +1,6 @@
 // The load there is when nobody wrote a scenario: predictions, each with other values.
 import type { ScenarioData } from "../engine/plan.ts";
 import { bodySchema, sample } from "./openapi.ts";
-import type { ThinkTime } from "./scenario.ts";
 
 const variants = 2048;
 
@@ -31,18 +30,12 @@ export async function fetchOpenApi(host: string, timeoutMs = 5000): Promise<unkn
 }
 
 /** POSTs to `path` with bodies from the target's own description, or iris flowers without one. */
-export function predictions(
-  document: unknown,
-  path: string,
-  thinkTime: ThinkTime,
-  random: () => number,
-): ScenarioData {
+export function predictions(document: unknown, path: string, random: () => number): ScenarioData {
   const schema = bodySchema(document, path, "POST");
   const body = (): unknown =>
     schema === undefined ? iris(random) : sample(document, schema, random);
   return {
     kind: "requests",
-    thinkTime,
     tasks: [
       {
         name: path,

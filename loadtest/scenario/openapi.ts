@@ -54,8 +54,8 @@ export function sample(
   const examples: unknown[] = Array.isArray(listed) ? listed : [];
   const example = examples.length > 0 ? pick<unknown>(examples, random) : hint;
   for (const choice of ["oneOf", "anyOf"]) {
-    const options = schema[choice];
-    if (Array.isArray(options) && options.length > 0) {
+    const options = (Array.isArray(schema[choice]) ? schema[choice] : []) as unknown[];
+    if (options.length > 0) {
       // Objects first: an array of them, or null, asks the same of a server only differently.
       const best = options.find(
         (option) =>

@@ -51,6 +51,8 @@ export interface Task {
   name?: string;
   /** How often, relative to the other tasks; 1 unless told. */
   weight?: number;
+  /** Shown in every table; that of the first request unless told. */
+  method?: string;
   /** The request, or a function that makes a new one each time. */
   request: Request | ((context: TaskContext) => Request);
   /** Returns what is wrong with a reply, or nothing. Without it any 2xx or 3xx is right. */

@@ -82,6 +82,9 @@ export interface SessionOptions {
   readonly externalDataFolder?: string;
 }
 
+// What a run throws says all; its log would be one line to the console for every refused row.
+const QUIET: Public.RunOptions = { logSeverityLevel: 4 };
+
 const specs = (all: readonly NativeMetadata[], side: string): TensorSpec[] =>
   all.map(({ name, isTensor, shape, type }) => {
     const element = ELEMENT_TYPES[type];
@@ -128,7 +131,7 @@ export function openSession(model: string | Buffer, options: SessionOptions): Se
       inputs.forEach(({ name, type }, i) => {
         feeds[name] = new Tensor(type as "float32", data[i] as Float32Array, dims[i] ?? []);
       });
-      const results = native.run(feeds, fetches, {});
+      const results = native.run(feeds, fetches, QUIET);
       return outputs.map(({ name }) => {
         const tensor = results[name] as OrtTensor;
         return { data: tensor.data, dims: tensor.dims };

@@ -43,13 +43,21 @@ export async function recipeNames() {
   return files.flatMap((file) => (file.endsWith(".mjs") ? [file.slice(0, -4)] : [])).sort();
 }
 
-/** @param {string} name @returns {Promise<Recipe>} */
-async function load(name) {
+/**
+ * @param {string[]} names
+ * @throws {SetupError} when one of them has no recipe
+ */
+export async function knownRecipes(names) {
   const known = await recipeNames();
-  if (!known.includes(name))
-    throw new SetupError(`there is no image ${name}: choose from ${known.join(", ")}`);
-  return (await import(pathToFileURL(join(recipesDir, `${name}.mjs`)).href)).default;
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new SetupError(`there is no image ${unknown}: choose from ${known.join(", ")}`);
+  }
 }
+
+/** @param {string} name @returns {Promise<Recipe>} */
+const load = async (name) =>
+  (await import(pathToFileURL(join(recipesDir, `${name}.mjs`)).href)).default;
 
 /**
  * Sees to images by name, for callers outside the set-up.
@@ -77,6 +85,7 @@ export async function ensureImages(names, { consent = { yes: false }, log = cons
  * @returns {Promise<{ done: Outcome[], tasks: Task[] }>}
  */
 export async function images(names, forced, consent, log) {
+  if (names) await knownRecipes(names);
   const recipes = await Promise.all(
     (names ?? (await recipeNames())).map(async (name) => withKeys(name, await load(name))),
   );

@@ -45,6 +45,16 @@ export const goPieces = [
     module: join(toolchainDir, "plugins", "docker"),
     target: ".",
     output: "pulumi-resource-docker",
+    // Upstream's plugin has this too: with a TLS configuration of its own, even an empty one, Go
+    // speaks no HTTP/2, and Docker Hub turns such clients away.
+    edits: [
+      {
+        of: "github.com/terraform-providers/terraform-provider-docker",
+        file: "internal/provider/resource_docker_registry_image_funcs.go",
+        from: "TLSClientConfig: &tls.Config{InsecureSkipVerify: insecureSkipVerify}",
+        to: "TLSClientConfig: map[bool]*tls.Config{true: {InsecureSkipVerify: true}}[insecureSkipVerify]",
+      },
+    ],
     home: pluginDir("docker"),
   },
   {
@@ -126,7 +136,12 @@ async function download(home, log) {
   const upstream = join(toolchainDir, "upstream");
   if (!matchesLockfile(upstream))
     await run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: upstream, onLine: log });
-  const env = { ...process.env, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "true" };
+  const env = {
+    ...process.env,
+    PULUMI_HOME: home,
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    NODE_USE_ENV_PROXY: "1", // the launcher fetches with Node
+  };
   const launcher = join(upstream, "node_modules", "pulumi", "run.js");
   await run(projectNode, [launcher, "version"], { env, onLine: log });
   const cli = join(home, "versions", versions.pulumi, "bin", "pulumi");

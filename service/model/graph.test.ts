@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { readGraph } from "./graph.ts";
+import { encodeField, encodeInteger, fields } from "./protobuf.ts";
+
+const bytes = (name: string): Buffer =>
+  readFileSync(join(import.meta.dirname, "../../test/models", name, "model.onnx"));
+
+describe("ONNX graph", () => {
+  it("takes a map-sequence output out and keeps its name and labels", () => {
+    const facts = readGraph(bytes("text_labels_maps"));
+    expect([...facts.renamed.values()]).toEqual(["output_probability"]);
+    expect(facts.classLabels[0]).toEqual(["setosa", "versicolor", "virginica"]);
+    expect(facts.rewritten?.includes("ZipMap")).toBe(false);
+    expect(readGraph(facts.rewritten ?? Buffer.alloc(0)).rewritten).toBeUndefined();
+  });
+
+  it("finds the labels of a network whose classes are a constant", () => {
+    expect(readGraph(bytes("mlp")).classLabels).toContainEqual([0, 1, 2]);
+  });
+
+  it("leaves other models as they are", () => {
+    expect(readGraph(bytes("regression"))).toMatchObject({ rewritten: undefined, classLabels: [] });
+  });
+
+  it("refuses bytes that are no model in one sentence, whatever they are", () => {
+    expect(() => readGraph(Buffer.from("not a model"))).toThrow(/not an ONNX model/);
+    expect(() => readGraph(Buffer.alloc(0))).toThrow(/not an ONNX model/);
+    const whole = bytes("forest_maps");
+    fc.assert(
+      fc.property(fc.nat({ max: whole.length - 1 }), (length) => {
+        // Cut anywhere, it is either refused so or still has a whole graph.
+        try {
+          readGraph(whole.subarray(0, length));
+        } catch (error) {
+          expect((error as Error).message).toMatch(/ONNX model/);
+        }
+      }),
+    );
+  });
+});
+
+describe("protobuf", () => {
+  it("reads what it writes", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5000 }),
+        fc.nat(),
+        fc.string({ maxLength: 300 }),
+        (number, value, text) => {
+          const [a, b] = [
+            ...fields(Buffer.concat([encodeInteger(number, value), encodeField(number, text)])),
+          ];
+          expect(a).toMatchObject({ number, value: BigInt(value) });
+          expect(b?.bytes.toString()).toBe(Buffer.from(text).toString());
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,201 @@
+import { once } from "node:events";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { connect, type AddressInfo, type Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { createHttpServer, drain, type ServerOptions } from "./server.ts";
+import { testService, type TestService } from "./testing.ts";
+import type { ServiceSettings } from "./settings.ts";
+
+const SETOSA = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
+const JSON_HEADERS = { "content-type": "application/json" };
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+async function listening(
+  settings: Partial<Record<keyof ServiceSettings, unknown>> = {},
+  options: Partial<ServerOptions> = {},
+): Promise<
+  TestService & { url: string; port: number; server: ReturnType<typeof createHttpServer> }
+> {
+  const service = testService("iris", settings);
+  const server = createHttpServer(service.app, service.services, {
+    headerTimeout: 10_000,
+    requestTimeout: 30_000,
+    maxConnections: 1000,
+    ...options,
+  });
+  closers.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { ...service, server, port, url: `http://127.0.0.1:${port}` };
+}
+
+const post = (
+  url: string,
+  body: string,
+  headers: Record<string, string> = JSON_HEADERS,
+): Promise<Response> => fetch(url, { method: "POST", headers, body });
+
+/** Everything a connection gives until it is closed. */
+async function conversation(port: number, talk: (socket: Socket) => void): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  let text = "";
+  socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
+  socket.on("error", () => undefined);
+  talk(socket);
+  await once(socket, "close");
+  return text;
+}
+
+describe("HTTP server", () => {
+  it("answers on the short way what Hono's route answers", async () => {
+    const { url, app } = await listening({ maxBody: "2kB", maxRows: 5 });
+    const bodies = [
+      SETOSA,
+      [SETOSA, SETOSA],
+      { ...SETOSA, x: 1 },
+      [],
+      5,
+      null,
+      [1],
+      { sepal_length: null },
+      Array.from({ length: 6 }, () => SETOSA),
+    ].map((body) => JSON.stringify(body));
+    const headers = [
+      JSON_HEADERS,
+      { "content-type": "text/plain" },
+      { ...JSON_HEADERS, "content-encoding": "br" },
+      { ...JSON_HEADERS, "x-request-id": "me" },
+    ];
+    for (const body of [...bodies, "{", "", "NaN", " ".repeat(3000)]) {
+      for (const header of headers) {
+        const direct = await post(`${url}/predict`, body, header);
+        const routed = await app.request("/predict", { method: "POST", headers: header, body });
+        const queried = await post(`${url}/predict?q=1`, body, header);
+        const text = await direct.text();
+        expect([direct.status, text]).toEqual([routed.status, await routed.text()]);
+        expect([queried.status, await queried.text()]).toEqual([direct.status, text]);
+        expect(direct.headers.get("content-type")).toBe(routed.headers.get("content-type"));
+        expect(direct.headers.get("x-request-id")).toMatch(
+          header === headers[3] ? /^me$/ : /^\w+-\w+$/,
+        );
+      }
+    }
+  });
+
+  it("reads a body that comes in pieces, and stops at the limit", async () => {
+    const { port } = await listening({ maxBody: "1kB" });
+    const text = JSON.stringify(SETOSA);
+    const chunked =
+      "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    const whole = await conversation(port, (socket) => {
+      socket.write(chunked);
+      for (const char of text) socket.write(`1\r\n${char}\r\n`);
+      socket.write("0\r\n\r\n");
+    });
+    expect(whole).toMatch(/^HTTP\/1.1 200 OK[^]*setosa/);
+    const large = await conversation(port, (socket) => {
+      socket.write(chunked);
+      for (let i = 0; i < 30; i++) socket.write(`64\r\n${" ".repeat(100)}\r\n`);
+      socket.write("0\r\n\r\n");
+    });
+    expect(large).toMatch(/^HTTP\/1.1 413 /);
+  });
+
+  it("cuts slow senders off, with a reply", async () => {
+    const { port } = await listening({}, { headerTimeout: 300, requestTimeout: 600 });
+    const headers = await conversation(port, (socket) =>
+      socket.write("POST /predict HTTP/1.1\r\nHost: a\r\n"),
+    );
+    expect(headers).toMatch(/^HTTP\/1.1 408 [^]*problem\+json/);
+    const body = await conversation(port, (socket) =>
+      socket.write(
+        "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{",
+      ),
+    );
+    expect(body).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it("answers what is not HTTP with a problem, never with a stack trace", async () => {
+    const { port } = await listening();
+    expect(await conversation(port, (socket) => socket.write("hello\r\n\r\n"))).toMatch(
+      /^HTTP\/1.1 400 [^]*not valid HTTP/,
+    );
+    const header = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
+    expect(await conversation(port, (socket) => socket.write(header))).toMatch(/^HTTP\/1.1 431 /);
+  });
+
+  it("serves V2 on the short way, and passes strange targets to the routes", async () => {
+    const { url, port } = await listening();
+    const body = JSON.stringify({
+      inputs: [{ name: "input", shape: [1, 4], datatype: "FP32", data: [5, 3, 1, 0.2] }],
+    });
+    expect((await post(`${url}/v2/models/iris/infer`, body)).status).toBe(200);
+    expect((await post(`${url}/v2/models/iris/versions/1/infer`, body)).status).toBe(200);
+    for (const target of ["//", "/%zz", "*", "/\\", "http://other/predict"]) {
+      const reply = await conversation(port, (socket) =>
+        socket.write(`GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`),
+      );
+      expect(reply).toMatch(/^HTTP\/1.1 4\d\d /);
+    }
+  });
+
+  it("does not run the model for a client that has left", async () => {
+    const { port, services, app } = await listening();
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    const text = JSON.stringify(SETOSA);
+    const original = app.predict.handle.bind(app.predict);
+    app.predict.handle = (body, exchange) => {
+      original(body, exchange);
+      Object.defineProperty(exchange, "abandoned", { value: () => true });
+    };
+    socket.write(
+      `POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+    );
+    await expect
+      .poll(async () => services.metrics.text())
+      .toContain('inference_rejections_total{reason="abandoned"} 1');
+    socket.destroy();
+  });
+});
+
+describe("drain", () => {
+  it("answers during the delay, finishes a request in progress, then closes", async () => {
+    const { url, port, server, services } = await listening();
+    const started = httpRequest({ port, path: "/predict", method: "POST", headers: JSON_HEADERS });
+    const response = once(started, "response");
+    const text = JSON.stringify(SETOSA);
+    started.write(text.slice(0, 10));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+
+    const finished = drain(server, services.state, { drainDelay: 200, grace: 5000 });
+    const during = await post(`${url}/predict`, text);
+    expect(during.status).toBe(200);
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await expect(post(`${url}/predict`, text)).rejects.toThrow();
+    started.end(text.slice(10));
+    const [{ statusCode, headers }] = (await response) as [IncomingMessage];
+    expect([statusCode, headers.connection]).toEqual([200, "close"]);
+    started.destroy();
+    await finished;
+  });
+
+  it("ends at the end of the grace time, whoever still holds a connection", async () => {
+    const { port, server, services } = await listening();
+    const stuck = conversation(port, (socket) => socket.write("POST /predict HTTP/1.1\r\n"));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const start = performance.now();
+    await drain(server, services.state, { drainDelay: 50, grace: 300 });
+    expect(performance.now() - start).toBeLessThan(1000);
+    await stuck;
+  });
+});

@@ -1,0 +1,72 @@
+// What the tests of this folder share: a service in memory, without a port.
+import { join } from "node:path";
+import { createApp, type App } from "./app.ts";
+import type { Services } from "./exchange.ts";
+import { AccessLog, createLogger } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { loadModel, type LoadedModel } from "./model/model.ts";
+import { ModelSlot } from "./model/slot.ts";
+import { parseSettings, type ServiceSettings } from "./settings.ts";
+import { chooseSizing } from "./sizing.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+
+/** One of the models in `test/models`, or the embedded `iris`. */
+export const testModel = (name: string): LoadedModel =>
+  loadModel(
+    name === "iris" ? join(ROOT, "service/models/iris") : join(ROOT, "test/models", name),
+    { name },
+    { threads: 1 },
+  );
+
+export interface PostReply {
+  readonly status: number;
+  readonly body: unknown;
+  readonly response: Response;
+}
+
+export interface TestService {
+  readonly app: App;
+  readonly services: Services;
+  /** Replies of `POST`, parsed. */
+  readonly post: (path: string, body: unknown) => Promise<PostReply>;
+}
+
+/** A service with a model, or with none; `settings` as a file would have them. */
+export function testService(
+  model?: string,
+  settings: Partial<Record<keyof ServiceSettings, unknown>> = {},
+): TestService {
+  const { maxBody, maxRows, ...rest } = parseSettings(settings);
+  const limits = { cpus: 1, memoryBytes: undefined };
+  const metrics = new Metrics(limits, chooseSizing(limits, 1));
+  const slot = new ModelSlot({ ...rest, observer: metrics });
+  metrics.watch(slot);
+  const log = createLogger("silent");
+  const services = {
+    slot,
+    metrics,
+    log,
+    access: new AccessLog(log),
+    maxBody,
+    maxRows,
+    state: { draining: false, closing: false },
+  };
+  if (model !== undefined) slot.put(testModel(model));
+  const app = createApp(services);
+  return {
+    app,
+    services,
+    post: async (path, body) => {
+      const response = await app.request(path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body:
+          typeof body === "string" || body instanceof Uint8Array
+            ? (body as string)
+            : JSON.stringify(body),
+      });
+      return { status: response.status, body: await response.clone().json(), response };
+    },
+  };
+}
