@@ -31,6 +31,18 @@ test("lets a replica that is about to stop finish what it has", () => {
   expect(config).not.toContain("shutdown-sessions");
 });
 
+test("leaves what a stopping replica still answers alone, and notices one whose node vanished", () => {
+  expect(config).not.toContain("shutdown-sessions");
+  expect(config).toMatch(/default-server .* tcp-ut 1500ms /);
+  for (const line of ["option srvtcpka", "srvtcpka-idle 1s", "srvtcpka-cnt 2"]) {
+    expect(lines).toContain(line);
+  }
+});
+
+test("refuses a body above the service's limit itself", () => {
+  expect(config).toMatch(/http-request return status 413 .* if \{ req.body_size gt 1048576 \}/);
+});
+
 test("does not publish metrics", () => {
   expect(config).toMatch(/http-request return status 404 .* if \{ path \/metrics \}/);
 });

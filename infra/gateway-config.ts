@@ -25,6 +25,17 @@ const slots = 64;
 const maxInFlight = 128;
 
 /**
+ * Bytes of a request's body. The service has a limit of its own, the same by default; here a larger
+ * body is refused before a replica is bothered with it.
+ */
+const maxBody = 1024 ** 2;
+
+/** An RFC 9457 answer of the gateway itself. */
+const problem = (status: number, title: string): string =>
+  `return status ${status} content-type application/problem+json ` +
+  `string '{"type":"about:blank","title":"${title}","status":${status}}'`;
+
+/**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
  *
  * - Replicas are found by DNS and checked every 0.5 s. One that says it is not ready (it is about to
@@ -74,7 +85,10 @@ defaults
   retries 3
   # Not 503 or 500: an overloaded service says so on purpose, and asking again would add to its load.
   retry-on conn-failure empty-response junk-response response-timeout 502 504
-  # A replica whose node is gone is found out by the kernel within 3 s, and its requests go elsewhere.
+  # A replica that vanished with its node answers nothing, not even a refusal. Data that nobody
+  # confirms for 1.5 s, or silence to two probes, ends a connection, and its request is sent again
+  # elsewhere. Ending all connections of a replica that is marked down would be quicker, but would lose
+  # the requests that are just connecting to it, and cut off those that it finishes while it stops.
   option srvtcpka
   srvtcpka-idle 1s
   srvtcpka-intvl 1s
@@ -86,14 +100,15 @@ frontend api
   bind :${gatewayPort} backlog 8192
   option http-buffer-request
   # What a replica says about itself is read inside the network.
-  http-request return status 404 content-type application/problem+json string '{"type":"about:blank","title":"Not Found","status":404}' if { path /metrics }
+  http-request ${problem(404, "Not Found")} if { path /metrics }
+  http-request ${problem(413, "Content Too Large")} if { req.body_size gt ${maxBody} }
   default_backend replicas
 
 backend replicas
   balance leastconn
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
-  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
+  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 slowstart 2s tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
   server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
 
 frontend status
