@@ -95,6 +95,8 @@ const FIELDS = {
   maxRows: integer(10_000, 1, 1_000_000),
   /** Most rows in one run of the model, where the model allows more than one. */
   maxBatchRows: integer(256, 1, 65_536),
+  /** Whether requests share runs of the model; off for one whose rows are not independent after all. */
+  batching: flag(true),
   /** Most rows that wait for the model. */
   maxQueuedRows: integer(100_000, 1, 10_000_000),
   /** How long a sender may take for its headers, and for the whole request, in ms. */
