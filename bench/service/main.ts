@@ -108,6 +108,7 @@ async function drive(
     join(HERE, "rows.lua"),
     server.url,
   ];
+  const before = cpuMicros(server.pid);
   const { stdout } = await run("taskset", [
     "-c",
     "1",
