@@ -33,8 +33,10 @@ const quietly = (command: string, ...args: string[]): void => {
 };
 
 async function until(what: string, seconds: number, holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(200)) {
+  const end = Date.now() + seconds * 1000;
+  while (Date.now() < end) {
     if (holds()) return;
+    await sleep(200);
   }
   throw new Error(`${what} did not happen within ${seconds} s`);
 }
