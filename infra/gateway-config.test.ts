@@ -19,10 +19,28 @@ test("keeps few connections to replicas open, whatever the number of clients", (
   expect(config).toMatch(/maxconn 128 pool-max-conn 128/);
 });
 
-test("sends a request again elsewhere when its replica failed", () => {
-  for (const line of ["retries 3", "retry-on all-retryable-errors", "option redispatch 1"]) {
+test("sends a request again elsewhere when its replica broke, not when it refused", () => {
+  expect(lines).toContain("retries 3");
+  expect(lines).toContain("option redispatch 1");
+  const [retried = ""] = lines.filter((line) => line.startsWith("retry-on "));
+  expect(retried).toContain("conn-failure empty-response");
+  expect(retried).not.toMatch(/\b50[03]\b|all-retryable/);
+});
+
+test("leaves what a stopping replica still answers alone, and notices one whose node vanished", () => {
+  expect(config).not.toContain("shutdown-sessions");
+  expect(config).toMatch(/default-server .* tcp-ut 1500ms /);
+  for (const line of ["option srvtcpka", "srvtcpka-idle 1s", "srvtcpka-cnt 2"]) {
     expect(lines).toContain(line);
   }
+});
+
+test("refuses a body above the service's limit itself", () => {
+  expect(config).toMatch(/http-request return status 413 .* if \{ req.body_size gt 1048576 \}/);
+});
+
+test("does not punish a replica that has too much to do, and notices one that is gone", () => {
+  expect(config).toMatch(/default-server .* observe layer4 error-limit 1 on-error mark-down /);
 });
 
 test("does not publish metrics", () => {

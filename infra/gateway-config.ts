@@ -25,9 +25,22 @@ const slots = 64;
 const maxInFlight = 128;
 
 /**
+ * Bytes of a request's body. The service has a limit of its own, the same by default; here a larger
+ * body is refused before a replica is bothered with it.
+ */
+const maxBody = 1024 ** 2;
+
+/** An RFC 9457 answer of the gateway itself. */
+const problem = (status: number, title: string): string =>
+  `return status ${status} content-type application/problem+json ` +
+  `string '{"type":"about:blank","title":"${title}","status":${status}}'`;
+
+/**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
  *
- * - Replicas are found by DNS and checked every 0.5 s; a failing reply takes one out at once.
+ * - Replicas are found by DNS and checked every 0.5 s. One that refuses a connection is taken out at
+ *   once; one that says it is not ready (it is about to stop) is given no more, and finishes what it
+ *   has. That it has too much to do is no reason to give all of it to the others.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
 export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
@@ -61,6 +74,8 @@ defaults
   log global
   option dontlog-normal
   timeout connect 500ms
+  # A check connects as quickly, however busy the replica is; its answer may take longer.
+  timeout check 2s
   timeout http-request 10s
   timeout http-keep-alive 75s
   timeout client 75s
@@ -69,7 +84,16 @@ defaults
   http-reuse always
   option redispatch 1
   retries 3
-  retry-on all-retryable-errors
+  # Not 503 or 500: an overloaded service says so on purpose, and asking again would add to its load.
+  retry-on conn-failure empty-response junk-response response-timeout 502 504
+  # A replica that vanished with its node answers nothing, not even a refusal. Data that nobody
+  # confirms for 1.5 s, or silence to two probes, ends a connection, and its request is sent again
+  # elsewhere. Ending all connections of a replica that is marked down would be quicker, but would lose
+  # the requests that are just connecting to it, and cut off those that it finishes while it stops.
+  option srvtcpka
+  srvtcpka-idle 1s
+  srvtcpka-intvl 1s
+  srvtcpka-cnt 2
   # A reload closes idle client connections only after their next reply, so none is lost in between.
   option idle-close-on-response
 
@@ -77,14 +101,15 @@ frontend api
   bind :${gatewayPort} backlog 8192
   option http-buffer-request
   # What a replica says about itself is read inside the network.
-  http-request return status 404 content-type application/problem+json string '{"type":"about:blank","title":"Not Found","status":404}' if { path /metrics }
+  http-request ${problem(404, "Not Found")} if { path /metrics }
+  http-request ${problem(413, "Content Too Large")} if { req.body_size gt ${maxBody} }
   default_backend replicas
 
 backend replicas
   balance leastconn
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
-  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer7 error-limit 1 on-error mark-down on-marked-down shutdown-sessions maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
+  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
   server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
 
 frontend status

@@ -22,7 +22,7 @@ const allowed =
 /** One threshold, such as "p95<500ms" or "failures<1% !abort". Throws UserError. */
 export function parseThreshold(text: string): Threshold {
   const match =
-    /^\s*([a-z]+[\d.]*)\s*(<=|>=|==|=|<|>)\s*(\d+(?:\.\d+)?)\s*(ms|s|%)?\s*(!abort)?\s*$/i.exec(
+    /^\s*([a-z]+(?:[\d.]+|\([\d.]+\))?)\s*(<=|>=|==|=|<|>)\s*(\d+(?:\.\d+)?)\s*(ms|s|%)?\s*(!abort)?\s*$/i.exec(
       text,
     );
   const [, name = "", operator = "", number = "", unit, abort] = match ?? [];

@@ -111,7 +111,7 @@ export function freshClone(name: string): Clone {
     id,
     run: (command, args, env) => run(dir, command, args, env),
     pulumi: (...args) =>
-      run(dir, join(dir, "node_modules", ".bin", "pulumi"), [...args, "--non-interactive"]),
+      run(dir, join(dir, "node_modules", ".bin", "pulumi"), ["--non-interactive", ...args]),
     containers: (part) =>
       dockerLines(
         "ps",

@@ -8,7 +8,14 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { root } from "../toolchain/clone.mjs";
-import { projectNode, pulumiBin, pulumiCli, pulumiHome } from "../toolchain/paths.mjs";
+import {
+  projectNode,
+  pulumiBin,
+  pulumiCli,
+  pulumiHome,
+  toolchainDir,
+} from "../toolchain/paths.mjs";
+import { which } from "../toolchain/process.mjs";
 
 const exec = promisify(execFile);
 
@@ -93,6 +100,16 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
+});
+
+// Where there is no Go, the plugin is upstream's own download.
+test.runIf(which("go"))("the plugin's own tests pass", async () => {
+  const env = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-trimpath" };
+  const { stdout } = await exec("go", ["test", "./..."], {
+    cwd: join(toolchainDir, "plugins", "command"),
+    env,
+  });
+  expect(stdout).toMatch(/^ok\s+inference-stack\/toolchain\/command\/local/m);
 });
 
 describe("local.Command through the real CLI", () => {

@@ -1,6 +1,6 @@
 // One user's connection: opened when first needed, kept alive, reopened when the server closed it.
 // Bytes go straight between a socket and the parser; nothing in between makes objects per request.
-import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from "node:net";
+import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { ResponseParser } from "./response.ts";
 
@@ -12,17 +12,21 @@ export interface Endpoint {
   tls: boolean;
   /** Accept any certificate (`--insecure`). */
   insecure?: boolean;
-  /** PEM of certificate authorities to trust beside Node's own. */
+  /** PEM of certificate authorities to trust instead of Node's own. */
   ca?: string;
+  /** An address of the host for the next connection; each of its addresses in turn. */
+  address: () => string;
 }
 
-/** The address of `http://host:port`. */
+/** What a URL says of an endpoint; its host stands for its address. */
 export function endpointOf(url: URL): Endpoint {
   const tls = url.protocol === "https:";
+  const host = url.hostname.replace(/^\[|\]$/g, "");
   return {
-    host: url.hostname.replace(/^\[|\]$/g, ""),
+    host,
     port: url.port === "" ? (tls ? 443 : 80) : Number(url.port),
     tls,
+    address: () => host,
   };
 }
 
@@ -34,11 +38,25 @@ export interface Receiver {
   broke(failure: string): void;
 }
 
+/** One request at a time to somewhere: a connection, or a test's stand-in for one. */
+export interface Line {
+  /** The last reply. */
+  readonly reply: Pick<ResponseParser, "status" | "bodyBytes" | "body">;
+  /** Whether a request is under way. */
+  readonly busy: boolean;
+  /** Sends one whole request; `capture` keeps the reply's body. */
+  send(request: Buffer, ofHead: boolean, capture: boolean): void;
+  /** Closes; a request under way gets no answer any more and its receiver is not told. */
+  close(): void;
+  /** Gives up the request under way and tells its receiver why. */
+  fail(failure: string): void;
+}
+
 // libuv asks for a buffer, reads into it and calls back before anything else runs, so all
 // connections of a process share one: 10,000 users cost no read buffers.
 const shared = Buffer.allocUnsafeSlow(256 * 1024);
 
-export class Connection {
+export class Connection implements Line {
   readonly reply = new ResponseParser();
   readonly #endpoint: Endpoint;
   readonly #receiver: Receiver;
@@ -50,12 +68,10 @@ export class Connection {
     this.#receiver = receiver;
   }
 
-  /** Whether a request is under way. */
   get busy(): boolean {
     return this.#waiting;
   }
 
-  /** Sends one whole request. Its reply is read to the end before the next one may be sent. */
   send(request: Buffer, ofHead: boolean, capture: boolean): void {
     this.reply.reset(ofHead, capture);
     this.#waiting = true;
@@ -63,7 +79,6 @@ export class Connection {
     this.#socket.write(request);
   }
 
-  /** Closes; a request under way gets no answer any more and its receiver is not told. */
   close(): void {
     this.#waiting = false;
     const socket = this.#socket;
@@ -71,7 +86,6 @@ export class Connection {
     socket?.destroy();
   }
 
-  /** Gives up the request under way. */
   fail(failure: string): void {
     this.close();
     this.#receiver.broke(failure);
@@ -79,6 +93,7 @@ export class Connection {
 
   #open(): Socket {
     const { host, port, tls } = this.#endpoint;
+    const address = this.#endpoint.address();
     const onread: TcpNetConnectOpts["onread"] = {
       buffer: shared,
       callback: (length) => {
@@ -89,17 +104,17 @@ export class Connection {
     let socket: Socket;
     if (tls) {
       const options: ConnectionOptions & Pick<TcpNetConnectOpts, "onread"> = {
-        host,
+        host: address,
         port,
         onread,
         rejectUnauthorized: this.#endpoint.insecure !== true,
         ALPNProtocols: ["http/1.1"],
       };
-      if (!/^[\d.]+$|:/.test(host)) options.servername = host;
+      if (isIP(host) === 0) options.servername = host;
       if (this.#endpoint.ca !== undefined) options.ca = this.#endpoint.ca;
       socket = connectTls(options);
     } else {
-      socket = connectTcp({ host, port, onread, noDelay: true });
+      socket = connectTcp({ host: address, port, onread, noDelay: true });
     }
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#socket === socket) this.#lost(describe(error));

@@ -1,7 +1,7 @@
 // The engine of one process: users or arrivals, whichever it was told last.
 import { Arrivals } from "./arrivals.ts";
 import { systemClock, type Clock } from "./clock.ts";
-import type { Endpoint } from "./connection.ts";
+import { Connection, type Endpoint } from "./connection.ts";
 import { Crowd } from "./crowd.ts";
 import { Work, type ThrownCount } from "./lane.ts";
 import type { TaskCounts } from "./meter.ts";
@@ -22,7 +22,7 @@ export class Engine {
   #sweptAt: number;
 
   constructor({ plan, endpoint, timeoutMs, clock = systemClock }: EngineOptions) {
-    this.#work = new Work(plan, endpoint, timeoutMs, clock);
+    this.#work = new Work(plan, (receiver) => new Connection(endpoint, receiver), timeoutMs, clock);
     this.#crowd = new Crowd(this.#work);
     this.#arrivals = new Arrivals(this.#work);
     this.#sweptAt = clock.now();

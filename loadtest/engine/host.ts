@@ -3,6 +3,7 @@
 import type { HistogramData } from "./histogram.ts";
 import { Engine } from "./engine.ts";
 import { endpointOf } from "./connection.ts";
+import { Addresses } from "./addresses.ts";
 import type { ThrownCount } from "./lane.ts";
 import type { TaskCounts } from "./meter.ts";
 import { makePlan, type ScenarioData } from "./plan.ts";
@@ -55,6 +56,9 @@ export type Report =
   | { type: "planned"; run: string; tasks: { method: string; name: string; weight: number }[] }
   | { type: "failed"; run: string; error: string };
 
+/** Replicas come and go behind one name. */
+const resolveMs = 5000;
+
 export class EngineHost {
   readonly #tell: (report: Report) => void;
   #engine: Engine | undefined;
@@ -62,6 +66,7 @@ export class EngineHost {
   #waiting: Command[] = [];
   #turning: NodeJS.Timeout | undefined;
   #reporting: NodeJS.Timeout | undefined;
+  #resolving: NodeJS.Timeout | undefined;
   #stopBy: number | undefined;
   #dropped = 0;
   #cpu = process.cpuUsage();
@@ -86,6 +91,7 @@ export class EngineHost {
   abandon(): void {
     clearInterval(this.#turning);
     clearInterval(this.#reporting);
+    clearInterval(this.#resolving);
     this.#engine?.close();
     this.#engine = undefined;
     this.#run = "";
@@ -113,8 +119,11 @@ export class EngineHost {
   async #start(command: Extract<Command, { type: "start" }>): Promise<void> {
     const { run } = command;
     const url = new URL(command.target);
+    const endpoint = { ...endpointOf(url), insecure: command.insecure };
+    const addresses = new Addresses(endpoint.host);
     let plan;
     try {
+      await addresses.resolve();
       plan = await makePlan(command.scenario, url.host, Math.random);
       if (command.thinkTime !== null) plan = { ...plan, thinkTime: command.thinkTime };
     } catch (error) {
@@ -123,6 +132,10 @@ export class EngineHost {
       return;
     }
     if (this.#run !== run) return;
+    this.#resolving = setInterval(() => {
+      // A name that is not known for a moment keeps the addresses it had.
+      addresses.resolve().catch(() => undefined);
+    }, resolveMs);
     this.#tell({
       type: "planned",
       run,
@@ -130,7 +143,7 @@ export class EngineHost {
     });
     const engine = new Engine({
       plan,
-      endpoint: { ...endpointOf(url), insecure: command.insecure },
+      endpoint: { ...endpoint, address: () => addresses.next() },
       timeoutMs: command.timeoutMs,
     });
     this.#engine = engine;

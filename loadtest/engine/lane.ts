@@ -2,7 +2,7 @@
 // time, checks the reply and counts. Who decides when the next request goes is another matter.
 import type { Reply } from "../scenario/scenario.ts";
 import type { Clock } from "./clock.ts";
-import { Connection, type Endpoint, type Receiver } from "./connection.ts";
+import type { Line, Receiver } from "./connection.ts";
 import { Histogram } from "./histogram.ts";
 import { TaskMeter } from "./meter.ts";
 import type { Plan, PlannedTask } from "./plan.ts";
@@ -17,7 +17,8 @@ export interface ThrownCount {
 /** What all lanes of one run in one process share. */
 export class Work {
   readonly plan: Plan;
-  readonly endpoint: Endpoint;
+  /** Makes a lane's connection. */
+  readonly open: (receiver: Receiver) => Line;
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly meters: TaskMeter[];
@@ -28,9 +29,9 @@ export class Work {
   busy = 0;
   readonly #weights: number[];
 
-  constructor(plan: Plan, endpoint: Endpoint, timeoutMs: number, clock: Clock) {
+  constructor(plan: Plan, open: (receiver: Receiver) => Line, timeoutMs: number, clock: Clock) {
     this.plan = plan;
-    this.endpoint = endpoint;
+    this.open = open;
     this.timeoutMs = timeoutMs;
     this.clock = clock;
     this.meters = plan.tasks.map((task) => new TaskMeter(task.name, task.method, clock.unixMs));
@@ -64,7 +65,7 @@ const letterH = 72;
 
 export abstract class Lane implements Receiver {
   protected readonly work: Work;
-  readonly #connection: Connection;
+  readonly #connection: Line;
   readonly #number: number;
   #iteration = 0;
   #task = 0;
@@ -75,7 +76,7 @@ export abstract class Lane implements Receiver {
   constructor(work: Work, number: number) {
     this.work = work;
     this.#number = number;
-    this.#connection = new Connection(work.endpoint, this);
+    this.#connection = work.open(this);
   }
 
   get busy(): boolean {

@@ -31,7 +31,9 @@ const percent = (part: number, whole: number): string =>
 /** The closing tables of a run: statistics, percentiles, failures, and what is to be known about them. */
 export function finalTables(view: RunView): string {
   const { last, started, ended } = view;
-  if (last === undefined || started === undefined) return "No request was sent.";
+  if (last === undefined || started === undefined || last.total.requests === 0) {
+    return ["No request was sent.", ...(ended?.notes ?? [])].join("\n");
+  }
   const seconds = Math.max(1e-9, (ended?.at ?? last.at) - (view.resetAt ?? started.at));
   const rows = [...last.rows, last.total];
   const stats = grid(

@@ -102,9 +102,9 @@ export function sample(
       );
     }
     case "integer":
-      return Math.round(number(schema, random, example));
+      return integer(schema, random, example);
     case "number":
-      return Number(number(schema, random, example).toPrecision(4));
+      return real(schema, random, example);
     case "boolean":
       return random() < 0.5;
     case "string":
@@ -123,14 +123,28 @@ function typeOf(schema: Schema): string {
 const numberOf = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isFinite(value) ? value : undefined;
 
-function number(schema: Schema, random: Random, example: unknown): number {
+/** Bounds of a number, around an example where the schema gives none. */
+function rangeOf(schema: Schema, example: unknown): [number, number] {
   const center = numberOf(example) ?? numberOf(schema["default"]) ?? 1;
   const spread = Math.abs(center) * 0.2 || 1;
   const least = numberOf(schema["minimum"]) ?? numberOf(schema["exclusiveMinimum"]);
   const most = numberOf(schema["maximum"]) ?? numberOf(schema["exclusiveMaximum"]);
   const low =
     least ?? (most === undefined ? center - spread : Math.min(center - spread, most - spread));
-  const high = most ?? Math.max(center + spread, low + spread);
-  // Strictly inside, so that exclusive limits hold too.
-  return low + (high - low) * (0.001 + 0.998 * random());
+  return [low, most ?? Math.max(center + spread, low + spread)];
+}
+
+/** Strictly inside its range, so that exclusive limits hold too; short, as people write numbers. */
+function real(schema: Schema, random: Random, example: unknown): number {
+  const [low, high] = rangeOf(schema, example);
+  const value = low + (high - low) * (0.001 + 0.998 * random());
+  const short = Number(value.toPrecision(4));
+  return short > low && short < high ? short : value;
+}
+
+function integer(schema: Schema, random: Random, example: unknown): number {
+  const [low, high] = rangeOf(schema, example);
+  const least = Math.ceil(low) + (schema["exclusiveMinimum"] === Math.ceil(low) ? 1 : 0);
+  const most = Math.floor(high) - (schema["exclusiveMaximum"] === Math.floor(high) ? 1 : 0);
+  return least + Math.floor(random() * (Math.max(most, least) - least + 1));
 }

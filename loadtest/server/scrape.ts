@@ -1,5 +1,6 @@
 // The stack's own figures: every replica's CPU, throttling and memory, read inside its network.
 import { resolve4 } from "node:dns/promises";
+import { isIPv4 } from "node:net";
 import type { ReplicaSample, StackFacts } from "../events.ts";
 
 /** Values of one exposition by metric name; of several samples the sum, as for processes of one replica. */
@@ -108,6 +109,8 @@ export class Scraper {
   }
 
   async addresses(): Promise<string[]> {
+    // One replica without a name, such as one run alone on the host.
+    if (isIPv4(this.#dns)) return [this.#dns];
     return (await resolve4(this.#dns).catch(() => [])).sort();
   }
 

@@ -1,6 +1,6 @@
 // What the page does: events in, state changed, page drawn anew at most once a frame.
 import { emptyView, fold, type RunEvent, type RunView } from "../events.ts";
-import { fieldsOf, swarmBody } from "./form.ts";
+import { fieldsOf, nextDefaults, swarmBody } from "./form.ts";
 import { master, Refused } from "./master.ts";
 import { firstState, type Dialog, type State } from "./state.ts";
 
@@ -89,13 +89,16 @@ export class App implements Actions {
     master.state().then(
       (server) => {
         this.state.server = server;
+        this.state.locked = false;
         this.listen();
         this.#listRuns();
         this.changed();
       },
       (error: unknown) => {
-        if (error instanceof Refused && error.status === 401) this.open("token");
-        else {
+        if (error instanceof Refused && error.status === 401) {
+          this.state.locked = true;
+          this.open("token");
+        } else {
           this.#connection("lost");
           this.#later(() => {
             this.connect();
@@ -156,6 +159,9 @@ export class App implements Actions {
     this.#ask(
       () => master.swarm(body),
       () => {
+        const { server, dialog } = this.state;
+        if (server !== undefined && dialog !== "edit")
+          server.defaults = nextDefaults(server.defaults, body);
         this.state.dialog = null;
       },
     );

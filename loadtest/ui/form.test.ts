@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { fieldsOf, parseThink, swarmBody, thinkText } from "./form.ts";
+import { fieldsOf, nextDefaults, parseThink, swarmBody, thinkText } from "./form.ts";
 
 const body = (fields: Record<string, string>): Record<string, string> =>
   Object.fromEntries(swarmBody(fieldsOf(Object.entries(fields))));
@@ -44,5 +44,29 @@ describe("the start form", () => {
 
   test("an emptied run time is said, so that a default cannot come back", () => {
     expect(body({ load: "users", run_time: "" })).toEqual({ run_time: "" });
+  });
+
+  test("begins with what was sent last, users kept aside while a rate is loaded", () => {
+    const before = {
+      user_count: "100",
+      spawn_rate: "10",
+      host: "http://a",
+      run_time: "",
+      think_time: "1",
+      rate: "",
+      timeout: "30s",
+      warm_up: "5s",
+      path: "/predict",
+      threshold: "",
+    };
+    const sent = new URLSearchParams({ rate: "500", host: "http://a", run_time: "1m", path: "/p" });
+    expect(nextDefaults(before, sent)).toEqual({
+      ...before,
+      rate: "500",
+      run_time: "1m",
+      timeout: "",
+      warm_up: "",
+      path: "/p",
+    });
   });
 });

@@ -82,3 +82,29 @@ export function swarmBody(fields: Fields): URLSearchParams {
   if (fields.has("run_time")) body.set("run_time", value("run_time"));
   return body;
 }
+
+/** What the next form begins with: what was sent last, and what it left unsaid as it was before. */
+export function nextDefaults(
+  before: Required<SwarmForm>,
+  sent: URLSearchParams,
+): Required<SwarmForm> {
+  const value = (name: keyof SwarmForm): string => sent.get(name) ?? "";
+  const users = sent.has("user_count");
+  return {
+    ...before,
+    host: value("host"),
+    run_time: value("run_time"),
+    rate: value("rate"),
+    timeout: value("timeout"),
+    warm_up: value("warm_up"),
+    path: value("path"),
+    threshold: value("threshold"),
+    ...(users
+      ? {
+          user_count: value("user_count"),
+          spawn_rate: value("spawn_rate"),
+          think_time: value("think_time"),
+        }
+      : {}),
+  };
+}

@@ -15,6 +15,8 @@ export interface State {
   refused: string | null;
   /** Whether the master has been asked for something and not answered yet. */
   busy: boolean;
+  /** Whether the master wants a token first. */
+  locked: boolean;
   /** What the form begins with; unknown until the master said so. */
   server: ServerState | undefined;
   /** How each table is sorted; absent as it came. */
@@ -44,6 +46,7 @@ export const firstState = (kind: State["kind"]): State => ({
   dialog: null,
   refused: null,
   busy: false,
+  locked: false,
   server: undefined,
   sort: {},
   runs: { listed: undefined, chosen: [], views: new Map() },

@@ -166,21 +166,22 @@ function schemas(contract: Contract, maxRows: number): Schema {
     data: { type: "array" },
   });
   const inputs = contract.inputs.map((spec) => {
-    const { name, datatype, shape } = tensorMetadata(spec) as {
-      name: string;
-      datatype: string;
-      shape: number[];
-    };
+    const { name, datatype } = tensorMetadata(spec) as { name: string; datatype: string };
+    const sizes = spec.shape.map((size, d) => {
+      const least = { type: "integer", minimum: 1 };
+      return d === 0 || size === null ? least : { const: size };
+    });
     return object({
       name: { const: name },
       datatype: { const: datatype },
       shape: {
         type: "array",
-        items: { type: "integer", minimum: 1 },
-        minItems: shape.length,
-        maxItems: shape.length,
+        prefixItems: sizes,
+        minItems: sizes.length,
+        maxItems: sizes.length,
+        description: "Rows first. The product is the number of elements in data.",
       },
-      data: { type: "array" },
+      data: { type: "array", description: "Elements in row-major order, flat or nested." },
     });
   });
   return {

@@ -5,7 +5,9 @@ The files are committed, so that the unit tests need no Python; the same version
 """
 
 import json
+import os
 import pathlib
+import sys
 
 import numpy as np
 import onnx
@@ -135,6 +137,22 @@ def handmade_models() -> None:
         [tensor("x", TensorProto.FLOAT, ["N", 2])],
         [tensor("mean", TensorProto.FLOAT, [])],
     )
+    # Work that grows with the rows: about a millisecond each.
+    wide = helper.make_tensor("wide", TensorProto.INT64, [3], [1, 1, 4096])
+    last = helper.make_tensor("last", TensorProto.INT64, [1], [2])
+    waves = [helper.make_node("Sin", [f"w{i}"], [f"w{i + 1}"]) for i in range(8)]
+    graph(
+        "slow",
+        [
+            helper.make_node("Unsqueeze", ["x", "last"], ["column"]),
+            helper.make_node("Expand", ["column", "wide"], ["w0"]),
+            *waves,
+            helper.make_node("ReduceMean", ["w8", "last"], ["y"], keepdims=0),
+        ],
+        [tensor("x", TensorProto.FLOAT, ["N", 4])],
+        [tensor("y", TensorProto.FLOAT, ["N", 4])],
+        [wide, last],
+    )
     # Any index outside the table makes the whole run fail.
     table = helper.make_tensor("table", TensorProto.FLOAT, [4], [10.0, 11.0, 12.0, 13.0])
     graph(
@@ -154,5 +172,8 @@ def handmade_models() -> None:
 
 
 if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # Names in a converted graph follow the order of sets.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
     sklearn_models()
     handmade_models()

@@ -45,7 +45,9 @@ const needStack = new Set(
   ),
 );
 const changeStack = new Set(["up", "update", "destroy", "down", "refresh"]);
-const verb = args.find((arg) => !arg.startsWith("-")) ?? "";
+const takesValue = new Set(["-s", "--stack", "-C", "--cwd", "--color", "-v", "--verbose"]);
+const words = args.filter((arg, i) => !arg.startsWith("-") && !takesValue.has(args[i - 1] ?? ""));
+const verb = words[0] ?? "";
 const asksForHelp = args.includes("--help") || args.includes("-h");
 const onlyNamesStack =
   verb === "stack" && ["init", "ls", "rm", "select"].some((w) => args.includes(w));

@@ -36,13 +36,17 @@ function figures({ view }: State): TemplateResult {
   const done = ended !== undefined;
   const share = total === undefined || total.requests === 0 ? 0 : total.failures / total.requests;
   return html`<dl class="figures">
-    ${figure(
-      "Users",
-      count(done ? (started?.users ?? 0) : (last?.users ?? 0)),
-      done || started?.users == null || started.users === last?.users
-        ? undefined
-        : `of ${count(started.users)}`,
-    )}
+    ${
+      done && started?.users == null
+        ? nothing
+        : figure(
+            "Users",
+            count(done ? (started?.users ?? 0) : (last?.users ?? 0)),
+            done || started?.users == null || started.users === last?.users
+              ? undefined
+              : `of ${count(started.users)}`,
+          )
+    }
     ${figure(
       done ? "Mean RPS" : "RPS",
       total === undefined ? "–" : rate(done ? total.requests / measuredSeconds(view) : total.rps),

@@ -154,7 +154,11 @@ const workerColumns: Column<WorkerRow>[] = [
     key: ({ lagMs }) => lagMs,
     cell: ({ lagMs }) => `${ms(lagMs)} ms`,
   },
-  { title: "Memory", key: ({ memory }) => memory, cell: ({ memory }) => bytes(memory) },
+  {
+    title: "Memory",
+    key: ({ memory }) => memory,
+    cell: ({ memory }) => (memory === 0 ? "–" : bytes(memory)),
+  },
 ];
 
 export const workers = (state: State, actions: Actions): TemplateResult =>

@@ -54,13 +54,26 @@ function dialog(state: State, actions: Actions): TemplateResult {
 
 /** Before the first run: the form, and beside it what there is to run with. */
 const start = (state: State, actions: Actions): TemplateResult =>
-  html`<main class="first">
-    <section class="card" aria-labelledby="start-title">
-      <h2 id="start-title">Start a run</h2>
-      ${state.dialog === null ? startForm(state, actions, "new") : nothing}
-    </section>
-    <div class="beside">${workers(state, actions)} ${runs(state, actions)}</div>
-  </main>`;
+  state.locked
+    ? html`<main class="locked">
+        <button
+          ?hidden=${state.dialog !== null}
+          type="button"
+          class="primary"
+          @click=${() => {
+            actions.open("token");
+          }}
+        >
+          Sign in
+        </button>
+      </main>`
+    : html`<main class="first">
+        <section class="card" aria-labelledby="start-title">
+          <h2 id="start-title">Start a run</h2>
+          ${state.dialog === null ? startForm(state, actions, "new") : nothing}
+        </section>
+        <div class="beside">${workers(state, actions)} ${runs(state, actions)}</div>
+      </main>`;
 
 export const page = (state: State, actions: Actions): TemplateResult =>
   html`${header(state, actions)}

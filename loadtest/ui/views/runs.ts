@@ -3,7 +3,7 @@ import type { RunSummary } from "../../api.ts";
 import type { Actions } from "../app.ts";
 import { overlaid } from "../charts.ts";
 import { compareRows, failureShare, letter, verdictOf } from "../compare.ts";
-import { bytes, count, day, ms, percent, rate } from "../format.ts";
+import { bytes, count, day, ms, percent, rate, shortImage } from "../format.ts";
 import type { State } from "../state.ts";
 import { chartCards } from "./charts.ts";
 import { nothingYet } from "./empty.ts";
@@ -44,7 +44,16 @@ const columns = ({ runs }: State, actions: Actions): Column<RunSummary>[] => [
         ? "–"
         : `${stack.replicas} × ${stack.cpus ?? "?"} cpu${stack.memory === null ? "" : `, ${bytes(stack.memory)}`}`,
   },
-  { title: "Model", key: ({ stack }) => stack?.model ?? "–" },
+  {
+    title: "Model, image",
+    key: ({ stack }) => stack?.model ?? "–",
+    cell: ({ stack }) =>
+      html`${stack?.model ?? "–"}${
+        stack?.image == null || stack.image === ""
+          ? nothing
+          : html`<small class="below" title=${stack.image}>${shortImage(stack.image)}</small>`
+      }`,
+  },
   { title: "Requests", key: ({ requests }) => requests, cell: ({ requests }) => count(requests) },
   {
     title: "Fails",
