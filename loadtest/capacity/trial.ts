@@ -24,6 +24,13 @@ export interface TrialOptions {
   readonly progress: (tick: Tick) => void;
 }
 
+/** As the load test's engine calls it. */
+const nameLost = "host name not found";
+/** Docker forgets the names of all running containers when its engine leaves a Swarm. */
+const nameLostText =
+  "the load test did not find the gateway by its name, as the engine's DNS lost it " +
+  "(`docker swarm leave` does that; restarting the stack's containers mends it)";
+
 const now = (): number => Date.now() / 1000;
 
 /** Busy and all CPU time of this machine so far; null when the engine is on another. */
@@ -209,7 +216,7 @@ async function load(
   const seen: Observation = {
     notReady: null,
     endedEarly,
-    generatorLimited: ended.limited,
+    generatorLimited: errors.has(nameLost) ? nameLostText : ended.limited,
     users: last?.users ?? 0,
     usersAsked: plan.users,
     outOfMemory: watch.count("outOfMemory", ids.service),
