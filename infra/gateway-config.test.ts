@@ -43,6 +43,15 @@ test("does not punish a replica that has too much to do, and notices one that is
   expect(config).toMatch(/default-server .* observe layer4 error-limit 1 on-error mark-down /);
 });
 
+test("gives requests to unchecked replicas when checks find none of those that there are", () => {
+  expect(lines).toContain(
+    "use_backend unchecked if !{ nbsrv(replicas) gt 0 } { nbsrv(unchecked) gt 0 }",
+  );
+  const [, unchecked = ""] = config.split("backend unchecked\n");
+  expect(unchecked).toMatch(/default-server tcp-ut 1500ms maxconn 128/);
+  expect(unchecked.split("frontend")[0]).not.toContain("check ");
+});
+
 test("does not publish metrics", () => {
   expect(config).toMatch(/http-request return status 404 .* if \{ path \/metrics \}/);
 });

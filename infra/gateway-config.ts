@@ -45,6 +45,8 @@ const problem = (status: number, title: string): string =>
  */
 export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
   const longer = deadline + 5000;
+  const connections = `tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
+  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4`;
   return `global
   maxconn 12000
   nbthread 1
@@ -103,14 +105,22 @@ frontend api
   # What a replica says about itself is read inside the network.
   http-request ${problem(404, "Not Found")} if { path /metrics }
   http-request ${problem(413, "Content Too Large")} if { req.body_size gt ${maxBody} }
+  # Checks are to choose among replicas, not to turn one that is slow for all into an outage: when
+  # they find none, requests go to whatever the network still knows, and wait there.
+  use_backend unchecked if !{ nbsrv(replicas) gt 0 } { nbsrv(unchecked) gt 0 }
   default_backend replicas
 
 backend replicas
   balance leastconn
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
-  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
-  server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
+  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s ${connections}
+  ${replicas}
+
+backend unchecked
+  balance leastconn
+  default-server ${connections}
+  ${replicas}
 
 frontend status
   bind :${gatewayStatsPort}
