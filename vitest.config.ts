@@ -10,6 +10,8 @@ export default defineConfig({
           name: "unit",
           include: ["{infra,service,loadtest,toolchain,bench}/**/*.test.ts"],
           environment: "node",
+          // A hang is a failure; a busy machine is none.
+          testTimeout: 60_000,
         },
       },
       {

@@ -1,55 +1,123 @@
-import { cp, mkdir, readFile, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { dirname, extname, join, relative } from "node:path";
 import { build } from "esbuild";
+import { UserError } from "./errors.ts";
+import { root, stateDir } from "../toolchain/clone.mjs";
 
-const ROOT = join(import.meta.dirname, "..");
+/** What `<part>/image.json` says of a part's build context. */
+interface ImageRecipe {
+  /** Which base image of the toolchain it stands on. */
+  readonly base: "node" | "haproxy";
+  /** Bundled by esbuild: name in the image (without .mjs) → source, relative to the part. */
+  readonly entryPoints?: Readonly<Record<string, string>>;
+  readonly external?: readonly string[];
+  /** Bundled for a browser, minified: file in the image (.js or .css) → source. */
+  readonly browser?: Readonly<Record<string, string>>;
+  /** Copied: [path from the project's root, path in the image's folder]. */
+  readonly files?: readonly (readonly [string, string])[];
+}
 
-interface ImageDescription {
-  /** Which base image the Dockerfile's BASE stands for. */
-  base: string;
-  /** Bundle name to source file, from the part's folder. */
-  entryPoints: Record<string, string>;
-  /** Packages left out of the bundle; their files are in `files`. */
-  external: string[];
-  /** Files and folders copied, from the project's root to the context. */
-  files: [from: string, to: string][];
+export interface BuildContext {
+  readonly dir: string;
+  readonly base: ImageRecipe["base"];
+  /** Hex SHA-256 of every path, mode and byte in it: the same content is the same image. */
+  readonly hash: string;
+}
+
+function filesBelow(dir: string): string[] {
+  return readdirSync(dir, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function contentHash(dir: string): string {
+  const hash = createHash("sha256");
+  for (const file of filesBelow(dir)) {
+    const executable = (statSync(file).mode & 0o111) !== 0;
+    hash.update(`${relative(dir, file)}\0${executable ? "x" : "-"}\0`);
+    hash.update(createHash("sha256").update(readFileSync(file)).digest());
+  }
+  return hash.digest("hex");
 }
 
 /**
- * Writes the build context of a part's image to `outDir`: bundles, the files it needs, its Dockerfile.
- * The same sources give the same bytes.
+ * Makes the folder that Docker builds a part's image from: its Dockerfile, one bundled file for each
+ * entry point, and the files its recipe names. The image then needs no network to build and holds
+ * nothing but what runs.
+ * @param source folder with `Dockerfile` and `image.json`, relative to the project's root
  */
-export async function bundle(part: "service" | "loadtest", outDir: string): Promise<void> {
-  const folder = join(ROOT, part);
-  const image = JSON.parse(await readFile(join(folder, "image.json"), "utf8")) as ImageDescription;
-  await rm(outDir, { recursive: true, force: true });
-  await mkdir(outDir, { recursive: true });
-  await build({
-    absWorkingDir: ROOT,
-    entryPoints: Object.entries(image.entryPoints).map(([out, file]) => ({
-      in: join(folder, file),
-      out,
-    })),
-    outdir: outDir,
-    bundle: true,
-    minifySyntax: true,
-    format: "esm",
-    platform: "node",
-    target: "node24",
-    legalComments: "none",
-    external: image.external,
-    // CommonJS packages inside the bundle still ask for `require`.
-    banner: {
-      js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
-    },
-  });
-  await Promise.all(
-    image.files.map(async ([from, to]) => {
-      await mkdir(dirname(join(outDir, to)), { recursive: true });
-      await cp(join(ROOT, from), join(outDir, to), {
-        recursive: true,
-        filter: (source) => !/\.(map|d\.ts)$/.test(source),
-      });
-    }),
-  );
+export async function bundle(source: string): Promise<BuildContext> {
+  try {
+    return await assemble(source);
+  } catch (cause) {
+    // esbuild's own words name the file and the line.
+    throw new UserError(`the image of ${source} cannot be made: ${String(cause)}`, { cause });
+  }
+}
+
+async function assemble(source: string): Promise<BuildContext> {
+  const from = join(root, source);
+  const recipe = JSON.parse(readFileSync(join(from, "image.json"), "utf8")) as ImageRecipe;
+  const dir = join(stateDir, "build", source.replaceAll("/", "-"));
+  rmSync(dir, { recursive: true, force: true });
+  // The Dockerfile copies `app`; it is beside it, so as not to be in the image itself.
+  const app = join(dir, "app");
+  mkdirSync(app, { recursive: true });
+  cpSync(join(from, "Dockerfile"), join(dir, "Dockerfile"));
+  for (const [path, target] of recipe.files ?? []) {
+    mkdirSync(dirname(join(app, target)), { recursive: true });
+    cpSync(join(root, path), join(app, target), {
+      recursive: true,
+      dereference: true,
+      filter: (file) => !/\.(map|d\.[cm]?ts)$/.test(file),
+    });
+  }
+  const entryPoints = Object.entries(recipe.entryPoints ?? {});
+  if (entryPoints.length > 0) {
+    await build({
+      entryPoints: entryPoints.map(([out, path]) => ({ in: join(from, path), out })),
+      outdir: app,
+      outExtension: { ".js": ".mjs" },
+      absWorkingDir: root,
+      bundle: true,
+      // What is imported only when it is needed stays out of memory until then.
+      splitting: true,
+      minify: false,
+      platform: "node",
+      target: "node24",
+      format: "esm",
+      external: [...(recipe.external ?? [])],
+      // Libraries written as CommonJS ask for `require`, which an ES module has not got.
+      banner: {
+        js: 'import { createRequire as requireFor } from "node:module"; const require = requireFor(import.meta.url);',
+      },
+      logLevel: "error",
+    });
+  }
+  const browser = Object.entries(recipe.browser ?? {});
+  if (browser.length > 0) {
+    await build({
+      entryPoints: browser.map(([out, path]) => ({
+        in: join(from, path),
+        out: out.slice(0, -extname(out).length),
+      })),
+      outdir: app,
+      absWorkingDir: root,
+      bundle: true,
+      minify: true,
+      platform: "browser",
+      target: "es2023",
+      format: "iife",
+      charset: "utf8",
+      legalComments: "none",
+      logLevel: "error",
+    });
+  }
+  // A checkout's umask must not change the image.
+  for (const file of filesBelow(dir)) {
+    chmodSync(file, (statSync(file).mode & 0o111) !== 0 ? 0o755 : 0o644);
+  }
+  return { dir, base: recipe.base, hash: contentHash(dir) };
 }

@@ -7,8 +7,10 @@ import type { Services } from "./exchange.ts";
 import { readLimits } from "./limits.ts";
 import { AccessLog, createLogger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { followRegistry } from "./model/follow.ts";
 import { loadModel, ModelError } from "./model/model.ts";
 import { ModelSlot } from "./model/slot.ts";
+import { watchMetrics } from "./model/watch-metrics.ts";
 import { createHttpServer, drain } from "./server.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
@@ -19,7 +21,8 @@ const HELP = `Serves an ONNX model over HTTP.
   node service/main.ts [--settings FILE]
 
 Settings come from the JSON file and from the environment, which wins: PORT, HOST, MODEL_FILE,
-DEADLINE, MAX_BODY, LOG_LEVEL, … Without MODEL_FILE the embedded iris model is served.
+DEADLINE, MAX_BODY, LOG_LEVEL, … With MLFLOW_URL the registered MODEL is served, and followed when
+its MODEL_ALIAS moves. Without it and MODEL_FILE the embedded iris model is served.
 `;
 
 function settingsPath(): string | undefined {
@@ -41,6 +44,10 @@ function start(): void {
   const metrics = new Metrics(limits, sizing);
   const slot = new ModelSlot({ ...settings, observer: metrics });
   metrics.watch(slot);
+  const watcher =
+    settings.mlflowUrl === "" || settings.modelFile !== ""
+      ? undefined
+      : followRegistry({ settings, slot, sizing, log });
   const state = { draining: false, closing: false };
   let team: Team | undefined;
   const services: Services = {
@@ -52,11 +59,13 @@ function start(): void {
     maxBody: settings.maxBody,
     maxRows: settings.maxRows,
     state,
+    registry: watcher?.status,
   };
   log.info({ limits, sizing }, "resources");
 
   const embedded = join(import.meta.dirname, "models/iris");
-  slot.put(loadModel(settings.modelFile || embedded, {}, sizing));
+  if (watcher) watchMetrics(metrics.registry, watcher.status);
+  else slot.put(loadModel(settings.modelFile || embedded, {}, sizing));
   const server = createHttpServer(createApp(services), services, { ...settings, ...sizing });
   server.on("error", (error) => {
     process.stderr.write(
@@ -67,7 +76,8 @@ function start(): void {
   const stop = (): void => {
     if (state.draining) return;
     log.info("shutting down");
-    void Promise.all([team?.stop(), drain(server, state, settings)]).then(() => process.exit(0));
+    const ended = [team?.stop(), watcher?.stop(), drain(server, state, settings)];
+    void Promise.all(ended).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

@@ -9,6 +9,6 @@ const flags = nodeFlags(chooseSizing(readLimits(), availableParallelism()));
 process.execve?.(process.execPath, [
   process.execPath,
   ...flags,
-  join(import.meta.dirname, "main.js"),
+  join(import.meta.dirname, "main.mjs"),
   ...process.argv.slice(2),
 ]);

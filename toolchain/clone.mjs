@@ -22,4 +22,8 @@ export const label = {
   stack: "inference-stack.stack",
   part: "inference-stack.part",
   clone: "inference-stack.clone",
+  // Made by the Pulumi program itself, so what no state records may be removed after a crash.
+  declared: "inference-stack.declared",
+  // On the node of a Swarm that a stack made: which one.
+  swarm: "inference-stack.swarm",
 };

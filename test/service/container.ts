@@ -1,10 +1,8 @@
 // The service's image in a limited container, for tests of what limits do.
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import { bundle } from "../../infra/bundle.ts";
+import { baseImages } from "../../toolchain/versions.mjs";
 import { untilReady } from "./process.ts";
 
 const run = promisify(execFile);
@@ -15,25 +13,11 @@ const docker = async (...args: string[]): Promise<string> => {
   return stdout.trim();
 };
 
-/** The newest base image with Node that the toolchain made. Throws Error where there is none. */
-async function baseImage(): Promise<string> {
-  const [newest] = (
-    await docker("images", "--format", "{{.Repository}}:{{.Tag}}", "inference-stack/base-node")
-  ).split("\n");
-  if (!newest) throw new Error("There is no base image yet: run npm run setup first.");
-  return newest;
-}
-
 /** Builds the service's image and gives its name. */
 export async function buildImage(): Promise<string> {
-  const context = await mkdtemp(join(tmpdir(), "service-image-"));
-  try {
-    await bundle("service", context);
-    await docker("build", "-q", "--build-arg", `BASE=${await baseImage()}`, "-t", IMAGE, context);
-    return IMAGE;
-  } finally {
-    await rm(context, { recursive: true, force: true });
-  }
+  const { dir } = await bundle("service");
+  await docker("build", "-q", "--build-arg", `BASE=${baseImages.node}`, "-t", IMAGE, dir);
+  return IMAGE;
 }
 
 export const removeImage = (): Promise<string> => docker("rmi", "-f", IMAGE);

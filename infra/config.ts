@@ -1,0 +1,262 @@
+import { isIP } from "node:net";
+import { UserError } from "./errors.ts";
+import { parseCpus, parseDuration, parseMemory, UnitError } from "./units.ts";
+
+/** A value that must not be printed: it shows itself only when asked to. */
+export class Secret {
+  readonly #value: string;
+  constructor(value: string) {
+    this.#value = value;
+  }
+  reveal(): string {
+    return this.#value;
+  }
+  toString(): string {
+    return "[secret]";
+  }
+  toJSON(): string {
+    return "[secret]";
+  }
+}
+
+interface Key<T> {
+  /** Throws UnitError with what is allowed. */
+  readonly parse: (text: string) => T;
+  readonly fallback: T;
+  readonly secret?: true;
+}
+
+const key = <T>(parse: (text: string) => T, fallback: T): Key<T> => ({ parse, fallback });
+const optional = <T>(parse: (text: string) => T): Key<T | undefined> => ({
+  parse,
+  fallback: undefined,
+});
+
+function choice<const T extends string>(...allowed: T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((value) => value === text);
+    if (found === undefined) throw new UnitError(allowed.join(" or "));
+    return found;
+  };
+}
+
+function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      throw new UnitError(`a whole number from ${least} to ${most}`);
+    }
+    return value;
+  };
+}
+
+function matching(pattern: RegExp, allowed: string): (text: string) => string {
+  return (text) => {
+    if (!pattern.test(text)) throw new UnitError(allowed);
+    return text;
+  };
+}
+
+function url(text: string): string {
+  const parsed = URL.canParse(text) ? new URL(text) : undefined;
+  if (
+    parsed === undefined ||
+    !["http:", "https:"].includes(parsed.protocol) ||
+    parsed.username !== ""
+  ) {
+    throw new UnitError("an http:// or https:// address without a user name in it");
+  }
+  return text.replace(/\/+$/, "");
+}
+
+function address(text: string): string {
+  if (isIP(text) !== 4) throw new UnitError("an IPv4 address, such as 127.0.0.1");
+  return text;
+}
+
+const boolean = (text: string): boolean => choice("true", "false")(text) === "true";
+const port = whole(1, 65_535);
+const name = matching(/^[\w][\w.-]{0,127}$/, "a name of letters, digits, '_', '.' and '-'");
+const text = matching(/^\S(.*\S)?$/, "a text without leading or trailing blanks");
+const file = matching(/^\//, "the absolute path of a file");
+const secret: Key<Secret | undefined> = {
+  parse: (value) => {
+    if (value === "") throw new UnitError("a text that is not empty");
+    return new Secret(value);
+  },
+  fallback: undefined,
+  secret: true,
+};
+const repository = matching(
+  /^(https?:\/\/)?[a-z0-9]+([._:-][a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+$/,
+  "user/repository or host:port/repository, in lower case",
+);
+const tag = matching(/^[\w][\w.-]{0,127}$/, "an image tag of letters, digits, '_', '.' and '-'");
+const imageReference = matching(
+  /^[a-z0-9][\w.:/@-]*$/,
+  "an image's name, such as user/repository:1.0 or user/repository@sha256:…",
+);
+
+/** Every key of the configuration, how it is read, and its default. MB means MiB. */
+const keys = {
+  /** One engine's containers on a bridge, or Swarm services on an attachable overlay. */
+  platform: key(choice("container", "swarm"), "container"),
+  /** Limits of one replica; memory and swap together never exceed `memory`. */
+  cpus: key(parseCpus, 1),
+  memory: key(parseMemory, 256),
+  replicas: key(whole(1, 32), 1),
+  /** Where images are pushed; deployed by digest. Without it they are deployed by id. */
+  imageRepository: optional(repository),
+  imageTag: optional(tag),
+  registryUser: optional(text),
+  registryPassword: secret,
+  /** A published image of the service, deployed without building one; the others are still built. */
+  image: optional(imageReference),
+  /** An existing network to join for traffic instead of making one. */
+  network: optional(name),
+  /** Where MLflow and S3 come from: nowhere (embedded model), with the stack, or from elsewhere. */
+  dependencies: key(choice("none", "deploy", "attach"), "none"),
+  dependencyNetwork: optional(name),
+  mlflowUrl: optional(url),
+  mlflowUser: optional(text),
+  mlflowPassword: secret,
+  mlflowToken: secret,
+  s3Url: optional(url),
+  s3Bucket: optional(name),
+  s3AccessKey: secret,
+  s3SecretKey: secret,
+  caFile: optional(file),
+  /** Which registered model, by alias unless a stage is named. */
+  model: key(text, "iris"),
+  modelAlias: optional(name),
+  modelStage: optional(choice("None", "Staging", "Production", "Archived")),
+  /** The one budget of a request, milliseconds; only the service rejects by it. */
+  deadline: key(parseDuration, 10_000),
+  /** Volumes with registered models survive `destroy`. */
+  keepData: key(boolean, true),
+  apiPort: key(port, 8000),
+  loadtestPort: key(port, 8089),
+  bind: key(address, "127.0.0.1"),
+  loadtestWorkers: key(whole(1, 64), 1),
+} satisfies Record<string, Key<unknown>>;
+
+export type StackConfig = {
+  readonly [K in keyof typeof keys]: (typeof keys)[K] extends Key<infer T> ? T : never;
+};
+
+/** What the CLI hands to the program: plain keys of the project, and which of them are secret. */
+export interface RawConfig {
+  readonly values: Readonly<Record<string, string>>;
+  readonly secretKeys: ReadonlySet<string>;
+}
+
+/** The known key that a mistyped one was probably meant to be. */
+function nearest(given: string): string | undefined {
+  const distance = (a: string, b: string): number => {
+    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+    for (let i = 1; i <= a.length; i++) {
+      const next = [i];
+      for (let j = 1; j <= b.length; j++) {
+        const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+        next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      }
+      row = next;
+    }
+    return row[b.length] ?? 0;
+  };
+  const [best] = Object.keys(keys)
+    .map((known) => ({ known, far: distance(given.toLowerCase(), known.toLowerCase()) }))
+    .sort((a, b) => a.far - b.far);
+  return best !== undefined && best.far <= 3 ? best.known : undefined;
+}
+
+function unknownKey(given: string): string {
+  const near = nearest(given);
+  const meant = near === undefined ? "" : ` Did you mean ${near}?`;
+  return (
+    `${given} is not a configuration key.${meant} Allowed: ${Object.keys(keys).join(", ")}. ` +
+    `Remove it with \`pulumi config rm ${given}\`.`
+  );
+}
+
+/** Keys that say nothing without, or contradict, others. */
+function contradictions(config: StackConfig): string[] {
+  const given = (k: keyof StackConfig) => config[k] !== undefined;
+  const needs = (k: keyof StackConfig, other: keyof StackConfig) =>
+    given(k) && !given(other)
+      ? [`${k} is set but ${other} is not: set ${other} or remove ${k}.`]
+      : [];
+  const excludes = (a: keyof StackConfig, b: keyof StackConfig) =>
+    given(a) && given(b) ? [`${a} and ${b} are both set: keep one and remove the other.`] : [];
+  const attachOnly = (
+    [
+      "dependencyNetwork",
+      "mlflowUrl",
+      "mlflowUser",
+      "mlflowPassword",
+      "mlflowToken",
+      "caFile",
+    ] as const
+  ).flatMap((k) =>
+    given(k) && config.dependencies !== "attach"
+      ? [
+          `${k} is set but dependencies is ${config.dependencies}: set dependencies to attach or remove ${k}.`,
+        ]
+      : [],
+  );
+  return [
+    ...needs("imageTag", "imageRepository"),
+    ...needs("registryUser", "registryPassword"),
+    ...needs("registryPassword", "registryUser"),
+    ...needs("mlflowPassword", "mlflowUser"),
+    ...needs("mlflowUser", "mlflowPassword"),
+    ...excludes("modelAlias", "modelStage"),
+    ...excludes("mlflowToken", "mlflowUser"),
+    ...attachOnly,
+    ...(config.dependencies === "attach" && !given("mlflowUrl")
+      ? ["dependencies is attach but mlflowUrl is not set: set mlflowUrl to MLflow's address."]
+      : []),
+    ...(config.apiPort === config.loadtestPort
+      ? [`apiPort and loadtestPort are both ${config.apiPort}: give one of them another port.`]
+      : []),
+  ];
+}
+
+/**
+ * Turns the words of the configuration into one validated value.
+ * @throws UserError naming every key that is unknown, malformed or contradicts another.
+ */
+export function parseConfig({ values, secretKeys }: RawConfig): StackConfig {
+  const mistakes = Object.keys(values)
+    .filter((given) => !Object.hasOwn(keys, given))
+    .map(unknownKey);
+  const config: Record<string, unknown> = {};
+  for (const [k, spec] of Object.entries<Key<unknown>>(keys)) {
+    const given = values[k];
+    if (given === undefined) {
+      config[k] = spec.fallback;
+      continue;
+    }
+    if (spec.secret && !secretKeys.has(k)) {
+      mistakes.push(
+        `${k} is stored in plain text. Set it with \`pulumi config set --secret ${k}\`.`,
+      );
+    }
+    try {
+      config[k] = spec.parse(given);
+    } catch (error) {
+      if (!(error instanceof UnitError)) throw error;
+      const shown = spec.secret ? "not usable" : `"${given}"`;
+      mistakes.push(
+        `${k} is ${shown}. Allowed: ${error.message}. Change it with \`pulumi config set ${k} <value>\`.`,
+      );
+    }
+  }
+  if (mistakes.length === 0) mistakes.push(...contradictions(config as StackConfig));
+  if (mistakes.length > 0) {
+    throw new UserError(
+      `the configuration of this stack is not usable:\n  ${mistakes.join("\n  ")}`,
+    );
+  }
+  return config as StackConfig;
+}

@@ -1,0 +1,109 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { FilesVolume } from "./files-volume.ts";
+import { labelList } from "./stack-identity.ts";
+import type { Workload, WorkloadArgs } from "./workload.ts";
+
+/** The user of every image of this project. */
+export const uid = 10001;
+
+/** Hardening that no part of the stack goes without. */
+const hardened = {
+  user: `${uid}:${uid}`,
+  readOnly: true,
+  capabilities: { drops: ["ALL"] },
+  securityOpts: ["no-new-privileges"],
+  logDriver: "json-file",
+  logOpts: { "max-size": "10m", "max-file": "3" },
+  restart: "unless-stopped",
+} satisfies Partial<docker.ContainerArgs>;
+
+/** As the provider reads it back from the engine: anything else would look like drift. */
+const cpusText = (cpus: number): string =>
+  Number.isInteger(cpus) ? cpus.toFixed(1) : String(cpus);
+
+/** What is declared for one container of a workload. */
+export function containerArgs(
+  args: WorkloadArgs,
+  files?: FilesVolume["mount"],
+): docker.ContainerArgs {
+  return {
+    ...hardened,
+    image: args.image,
+    ...(args.command ? { command: [...args.command] } : {}),
+    cpus: cpusText(args.cpus),
+    memory: args.memory,
+    // As much as memory: no swap.
+    memorySwap: args.memory,
+    labels: labelList(args.stack, args.part),
+    networksAdvanced: args.networks.map(({ network, alias }) => ({
+      name: network.name,
+      ...(alias === undefined ? {} : { aliases: [alias] }),
+    })),
+    mounts: [
+      // Volumes without a name go with their container.
+      ...(args.volumes ?? []).map((target) => ({ type: "volume", target })),
+      ...(files
+        ? [{ type: "volume", source: files.source, target: files.target, readOnly: true }]
+        : []),
+    ],
+    tmpfs: Object.fromEntries(
+      Object.entries({ "/tmp": 16, ...args.scratch }).map(([path, mib]) => [
+        path,
+        `rw,noexec,nosuid,nodev,size=${mib}m,mode=1777`,
+      ]),
+    ),
+    ...(args.publish
+      ? {
+          ports: [
+            {
+              internal: args.publish.inside,
+              external: args.publish.outside,
+              ip: args.publish.bind,
+            },
+          ],
+        }
+      : {}),
+    healthcheck: {
+      tests: ["CMD", ...args.healthCheck],
+      // Each check is a process within the limits of what it checks.
+      interval: "3s",
+      timeout: "5s",
+      retries: 3,
+      startPeriod: "30s",
+    },
+    wait: true,
+    waitTimeout: 60,
+    destroyGraceSeconds: args.stopGraceSeconds,
+    stopTimeout: args.stopGraceSeconds,
+    mustRun: true,
+  };
+}
+
+/**
+ * A workload as containers of one engine. A changed container is made, and found healthy, before its
+ * predecessor is told to stop: upstream replaces containers delete-first unless told otherwise.
+ */
+export class ContainerWorkload extends pulumi.ComponentResource implements Workload {
+  readonly ids: readonly pulumi.Output<string>[];
+
+  constructor(name: string, args: WorkloadArgs, opts: pulumi.ComponentResourceOptions) {
+    super("inference-stack:index:ContainerWorkload", name, {}, opts);
+    const files =
+      args.files === undefined
+        ? undefined
+        : new FilesVolume(
+            `${name}-files`,
+            { stack: args.stack, part: args.part, files: args.files, uid, writer: args.image },
+            { parent: this },
+          );
+    this.ids = Array.from({ length: args.replicas }, (_, i) => {
+      const container = new docker.Container(`${name}-${i}`, containerArgs(args, files?.mount), {
+        parent: this,
+        deleteBeforeReplace: args.replaceInPlace ?? false,
+      });
+      return container.id;
+    });
+    this.registerOutputs({ ids: this.ids });
+  }
+}

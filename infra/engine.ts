@@ -1,0 +1,58 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { UserError } from "./errors.ts";
+
+const run = promisify(execFile);
+
+/**
+ * The engine that the Docker provider talks to: DOCKER_HOST, else the local socket. The CLI would
+ * also follow its own contexts, and then read from one engine what is declared on another.
+ */
+export const dockerHost = (): string => process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
+
+/** Runs a docker command and returns what it printed. Rejects with the engine's own message. */
+export async function docker(...args: string[]): Promise<string> {
+  const { stdout } = await run("docker", ["-H", dockerHost(), ...args], {
+    maxBuffer: 64 * 1024 * 1024,
+    timeout: 60_000,
+  });
+  return stdout.trim();
+}
+
+/** The same for commands that print JSON, or one JSON document a line. */
+export async function dockerJson<T>(...args: string[]): Promise<T[]> {
+  const text = await docker(...args);
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as T);
+}
+
+export interface EngineInfo {
+  /** Cores. */
+  readonly NCPU: number;
+  /** Bytes. */
+  readonly MemTotal: number;
+  readonly Swarm: { readonly LocalNodeState: string; readonly ControlAvailable: boolean };
+}
+
+/** @throws UserError when no engine answers. */
+export async function engineInfo(): Promise<EngineInfo> {
+  try {
+    const [info] = await dockerJson<EngineInfo & { ServerErrors?: string[] }>(
+      "info",
+      "--format",
+      "{{json .}}",
+    );
+    if (info === undefined || (info.ServerErrors?.length ?? 0) > 0) throw new Error("no answer");
+    return info;
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    throw new UserError(
+      missing
+        ? "the docker command is not installed. Run `npm run setup`."
+        : `no Docker engine answers at ${dockerHost()}. Start it, or run \`npm run setup\`.`,
+      { cause },
+    );
+  }
+}

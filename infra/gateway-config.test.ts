@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { gatewayConfig } from "./gateway-config.ts";
+
+const config = gatewayConfig({ serviceName: "inference", deadline: 10_000 });
+const lines = config.split("\n").map((line) => line.trim());
+
+test("finds replicas by DNS into places that scaling does not change", () => {
+  expect(config).toMatch(/server-template replica 64 inference:8000 resolvers docker/);
+});
+
+test("gives up later than the service, which alone rejects by the deadline", () => {
+  expect(lines).toContain("timeout server 15000ms");
+  expect(lines).toContain("timeout queue 15000ms");
+});
+
+test("keeps few connections to replicas open, whatever the number of clients", () => {
+  expect(lines).toContain("tune.pool-high-fd-ratio 100");
+  expect(lines).toContain("http-reuse always");
+  expect(config).toMatch(/maxconn 128 pool-max-conn 128/);
+});
+
+test("sends a request again elsewhere when its replica broke, not when it refused", () => {
+  expect(lines).toContain("retries 3");
+  expect(lines).toContain("option redispatch 1");
+  const [retried = ""] = lines.filter((line) => line.startsWith("retry-on "));
+  expect(retried).toContain("conn-failure empty-response");
+  expect(retried).not.toMatch(/\b50[03]\b|all-retryable/);
+});
+
+test("leaves what a stopping replica still answers alone, and notices one whose node vanished", () => {
+  expect(config).not.toContain("shutdown-sessions");
+  expect(config).toMatch(/default-server .* tcp-ut 1500ms /);
+  for (const line of ["option srvtcpka", "srvtcpka-idle 1s", "srvtcpka-cnt 2"]) {
+    expect(lines).toContain(line);
+  }
+});
+
+test("refuses a body above the service's limit itself", () => {
+  expect(config).toMatch(/http-request return status 413 .* if \{ req.body_size gt 1048576 \}/);
+});
+
+test("does not punish a replica that has too much to do, and notices one that is gone", () => {
+  expect(config).toMatch(/default-server .* observe layer4 error-limit 1 on-error mark-down /);
+});
+
+test("gives requests to unchecked replicas when checks find none of those that there are", () => {
+  expect(lines).toContain(
+    "use_backend unchecked if !{ nbsrv(replicas) gt 0 } { nbsrv(unchecked) gt 0 }",
+  );
+  const [, unchecked = ""] = config.split("backend unchecked\n");
+  expect(unchecked).toMatch(/default-server tcp-ut 1500ms maxconn 128/);
+  expect(unchecked.split("frontend")[0]).not.toContain("check ");
+});
+
+test("does not publish metrics", () => {
+  expect(config).toMatch(/http-request return status 404 .* if \{ path \/metrics \}/);
+});
+
+test("ends in a newline, without which HAProxy refuses the file", () => {
+  expect(config.endsWith("\n")).toBe(true);
+});

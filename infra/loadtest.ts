@@ -1,0 +1,94 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { StackConfig } from "./config.ts";
+import type { WorkloadFile } from "./files-volume.ts";
+import { answersOk, isAlive } from "./health-check.ts";
+import type { TrafficNetwork } from "./networks.ts";
+import { randomSecret } from "./random-secret.ts";
+import { runWorkload, type WorkloadArgs } from "./workload.ts";
+
+export interface LoadTestArgs {
+  readonly stack: string;
+  readonly image: pulumi.Input<string>;
+  readonly network: TrafficNetwork;
+  /** The gateway, as it is reached inside the network. */
+  readonly target: string;
+  readonly config: Pick<StackConfig, "platform" | "bind" | "loadtestPort" | "loadtestWorkers">;
+}
+
+const folder = "/run/loadtest";
+const masterPort = 8089;
+const workerPort = 5557;
+
+const isLoopback = (address: string): boolean => address.startsWith("127.");
+
+/**
+ * The load test: a master with its web UI, and workers that send the requests. Nothing here changes
+ * with the limits of the service: what a run was measured against is read from the replicas.
+ */
+export class LoadTest extends pulumi.ComponentResource {
+  readonly url: pulumi.Output<string>;
+  /** What the UI asks for beyond loopback. */
+  readonly token: pulumi.Output<string>;
+
+  constructor(name: string, args: LoadTestArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("inference-stack:index:LoadTest", name, {}, opts);
+    const { stack, network, config } = args;
+    const child = { parent: this };
+    const secret = randomSecret(`${name}-secret`, child);
+    this.token = randomSecret(`${name}-token`, child);
+    const guarded = !isLoopback(config.bind);
+
+    const settings = {
+      target: args.target,
+      masterAddress: `${network.loadtestName}:${workerPort}`,
+      secretFile: `${folder}/secret`,
+      ...(guarded ? { tokenFile: `${folder}/token` } : {}),
+      runsDir: "/runs",
+      stack: { name: stack, platform: config.platform },
+      scrape: { dns: network.serviceName, port: 8000 },
+      listen: { host: "0.0.0.0", port: masterPort, workerPort },
+      allowedHosts: [network.loadtestName, ...(guarded ? [config.bind] : [])],
+    };
+    const files: WorkloadFile[] = [
+      { path: `${folder}/settings.json`, content: JSON.stringify(settings) },
+      { path: `${folder}/secret`, content: secret },
+      ...(guarded ? [{ path: `${folder}/token`, content: this.token }] : []),
+    ];
+    const process = (role: "master" | "worker") => ({
+      stack,
+      image: args.image,
+      command: ["node", "/app/main.mjs", role, "--settings", `${folder}/settings.json`],
+      files,
+      networks: [{ network, ...(role === "master" ? { alias: network.loadtestName } : {}) }],
+      stopGraceSeconds: 10,
+    });
+    const master: WorkloadArgs = {
+      ...process("master"),
+      part: "loadtest",
+      replicas: 1,
+      cpus: 1,
+      memory: 512,
+      volumes: ["/runs"],
+      publish: { inside: masterPort, outside: config.loadtestPort, bind: config.bind },
+      healthCheck: answersOk(masterPort, "/healthz"),
+      replaceInPlace: true,
+    };
+    // A container on Swarm too, like the gateway: it publishes a port, and keeps finished runs.
+    runWorkload("container", name, master, child);
+    runWorkload(
+      config.platform,
+      `${name}-worker`,
+      {
+        ...process("worker"),
+        part: "worker",
+        replicas: config.loadtestWorkers,
+        cpus: 1,
+        memory: 512,
+        healthCheck: isAlive,
+      },
+      child,
+    );
+    this.url = pulumi.output(`http://${config.bind}:${config.loadtestPort}`);
+    this.registerOutputs({ url: this.url });
+  }
+}

@@ -1,0 +1,123 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { uid } from "./container-workload.ts";
+import { contentName } from "./files-volume.ts";
+import { labelList, ownName, taskLabelList } from "./stack-identity.ts";
+import type { Workload, WorkloadArgs } from "./workload.ts";
+
+const mebibyte = 1024 ** 2;
+
+/** A file of the workload, as Swarm hands it to each task. */
+interface TaskFile {
+  readonly path: string;
+  readonly secretId: pulumi.Input<string>;
+  readonly secretName: pulumi.Input<string>;
+}
+
+/** One at a time, the new one healthy before the old one is told to stop. */
+const oneByOne = { parallelism: 1, order: "start-first", monitor: "5s", maxFailureRatio: "0.0" };
+
+/** What is declared for a workload that Swarm runs. */
+export function serviceArgs(
+  name: string,
+  args: WorkloadArgs,
+  files: readonly TaskFile[],
+): docker.ServiceArgs {
+  return {
+    name: ownName(args.stack, name),
+    labels: labelList(args.stack, args.part),
+    mode: { replicated: { replicas: args.replicas } },
+    // Each replica by its own address: a virtual one would pin kept-alive connections to one replica.
+    endpointSpec: { mode: "dnsrr" },
+    taskSpec: {
+      containerSpec: {
+        image: args.image,
+        ...(args.command ? { args: [...args.command] } : {}),
+        labels: taskLabelList(args.stack, args.part),
+        user: `${uid}:${uid}`,
+        readOnly: true,
+        capDrops: ["ALL"],
+        mounts: [
+          ...(args.volumes ?? []).map((target) => ({ type: "volume", target })),
+          ...Object.entries({ "/tmp": 16, ...args.scratch }).map(([target, mib]) => ({
+            type: "tmpfs",
+            target,
+            tmpfsOptions: { sizeBytes: mib * mebibyte },
+          })),
+        ],
+        secrets: files.map(({ path, secretId, secretName }) => ({
+          secretId,
+          secretName,
+          fileName: path,
+          fileUid: String(uid),
+          fileGid: String(uid),
+          fileMode: 0o400,
+        })),
+        healthcheck: {
+          tests: ["CMD", ...args.healthCheck],
+          interval: "3s",
+          timeout: "5s",
+          retries: 3,
+          startPeriod: "30s",
+        },
+        stopGracePeriod: `${args.stopGraceSeconds}s`,
+      },
+      networksAdvanceds: args.networks.map(({ network, alias }) => ({
+        id: network.id,
+        ...(alias === undefined ? {} : { aliases: [alias] }),
+      })),
+      resources: {
+        limits: {
+          nanoCpus: Math.round(args.cpus * 1e9),
+          memoryBytes: args.memory * mebibyte,
+        },
+      },
+      // `window` as the engine reads it back.
+      restartPolicy: { condition: "any", delay: "1s", window: "0s" },
+      // Nodes without the label are one zone; within a zone Swarm takes the node with the fewest.
+      placement: { prefs: ["spread=node.labels.zone"] },
+      logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
+    },
+    updateConfig: { ...oneByOne, failureAction: "rollback" },
+    rollbackConfig: { ...oneByOne, failureAction: "pause" },
+    convergeConfig: { delay: "1s", timeout: "4m" },
+  };
+}
+
+/**
+ * A workload as a Swarm service. Its files are Swarm secrets, named by their content: a changed one
+ * is made beside its predecessor, which goes when no task uses it any more.
+ */
+export class ServiceWorkload extends pulumi.ComponentResource implements Workload {
+  readonly ids: readonly pulumi.Output<string>[];
+
+  constructor(name: string, args: WorkloadArgs, opts: pulumi.ComponentResourceOptions) {
+    super("inference-stack:index:ServiceWorkload", name, {}, opts);
+    const child = { parent: this };
+    const networks = args.networks.map(({ network }) => network.id);
+    const files = (args.files ?? []).map(({ path, content }) => {
+      const short = path.split("/").at(-1) ?? path;
+      // The network's id is asked for so that there is a Swarm to put the secret into.
+      const known = pulumi.all([content, pulumi.all(networks)]).apply(([text]) => text);
+      const secret = new docker.Secret(
+        `${name}-${short}`,
+        {
+          name: pulumi
+            .unsecret(known)
+            .apply((text) => ownName(args.stack, `${name}-${contentName(`${path} ${text}`)}`)),
+          data: pulumi.secret(known.apply((text) => Buffer.from(text).toString("base64"))),
+          labels: labelList(args.stack, args.part),
+        },
+        child,
+      );
+      return { path, secretId: secret.id, secretName: secret.name };
+    });
+    const service = new docker.Service(name, serviceArgs(name, args, files), {
+      ...child,
+      // The engine reads them from an image in a registry, and from no other.
+      ignoreChanges: ["taskSpec.placement.platforms"],
+    });
+    this.ids = [service.id];
+    this.registerOutputs({ ids: this.ids });
+  }
+}

@@ -1,0 +1,234 @@
+import * as pulumi from "@pulumi/pulumi";
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Builds } from "./builds.ts";
+import { parseConfig } from "./config.ts";
+
+interface Declared {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Record<string, unknown>;
+}
+
+let declared: Declared[] = [];
+
+// The engine's answers, as far as the program looks at them.
+await pulumi.runtime.setMocks(
+  {
+    newResource: ({ type, name, inputs, custom }) => {
+      if (custom !== false)
+        declared.push({ type, name, inputs: inputs as Record<string, unknown> });
+      return {
+        id: `${name}-id`,
+        state: {
+          ...(inputs as object),
+          imageId: `sha256:${name}`,
+          sha256Digest: `sha256:pushed-${name}`,
+          stdout: `${name}-stdout`,
+          stderr: "",
+        },
+      };
+    },
+    call: ({ inputs }) => inputs as Record<string, unknown>,
+  },
+  "inference-stack",
+  "dev",
+);
+const { declareStack } = await import("./stack.ts");
+
+const build = (part: string) => ({
+  context: {
+    dir: `/contexts/${part}`,
+    base: "node" as const,
+    hash: `${part}-hash`.padEnd(64, "0"),
+  },
+  base: { tag: "base:1", id: "sha256:base" },
+});
+const builds: Builds = {
+  service: build("service"),
+  gateway: build("gateway"),
+  loadtest: build("loadtest"),
+};
+
+async function declare(values: Record<string, string> = {}, secretKeys: string[] = []) {
+  const config = parseConfig({ values, secretKeys: new Set(secretKeys) });
+  const outputs = declareStack(
+    "dev",
+    config,
+    config.image ? { ...builds, service: undefined } : builds,
+  );
+  await new Promise<void>((resolve) => {
+    pulumi.all(Object.values(outputs).map((value) => value as unknown)).apply(() => {
+      resolve();
+    });
+  });
+  // Outputs are known before the last resource is registered.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  return outputs;
+}
+
+const of = (type: string) => declared.filter((resource) => resource.type === type);
+const containers = () => of("docker:index/container:Container");
+const part = (name: string) =>
+  containers().filter(({ inputs }) =>
+    (inputs["labels"] as { label: string; value: string }[]).some(
+      ({ label, value }) => label === "inference-stack.part" && value === name,
+    ),
+  );
+const value = <T>(output: pulumi.Input<T>) =>
+  new Promise<T>((resolve) => {
+    pulumi.output(output).apply((known) => {
+      resolve(known as T);
+    });
+  });
+
+beforeEach(() => {
+  declared = [];
+});
+
+describe("the declared dev stack", () => {
+  test("is one replica, a gateway, a load-test master and a worker on one network", async () => {
+    await declare();
+    expect(part("service")).toHaveLength(1);
+    expect(part("gateway")).toHaveLength(1);
+    expect(part("loadtest")).toHaveLength(1);
+    expect(part("worker")).toHaveLength(1);
+    expect(of("docker:index/network:Network")).toHaveLength(1);
+  });
+
+  test("limits a replica as configured, swap included in memory", async () => {
+    await declare({ cpus: "0.25", memory: "128MB", replicas: "3" });
+    expect(part("service")).toHaveLength(3);
+    for (const { inputs } of part("service")) {
+      expect(inputs).toMatchObject({ cpus: "0.25", memory: 128, memorySwap: 128 });
+    }
+  });
+
+  test("writes whole cores as the engine reads them back, so that a refresh finds no drift", async () => {
+    await declare({ cpus: "2" });
+    expect(part("service")[0]?.inputs).toMatchObject({ cpus: "2.0" });
+  });
+
+  test("hardens every container", async () => {
+    await declare();
+    for (const { inputs } of containers()) {
+      expect(inputs).toMatchObject({
+        user: "10001:10001",
+        readOnly: true,
+        capabilities: { drops: ["ALL"] },
+        securityOpts: ["no-new-privileges"],
+        restart: "unless-stopped",
+        logOpts: { "max-size": "10m", "max-file": "3" },
+      });
+      expect(inputs["memorySwap"]).toBe(inputs["memory"]);
+      expect(inputs["healthcheck"]).toBeDefined();
+      expect(inputs["privileged"]).toBeUndefined();
+      expect(inputs["destroyGraceSeconds"]).toBeGreaterThan(0);
+      expect(JSON.stringify(inputs["mounts"])).not.toContain("docker.sock");
+      expect(inputs["envs"]).toBeUndefined();
+    }
+  });
+
+  test("labels everything with stack, part and clone", async () => {
+    await declare();
+    for (const { inputs, type } of declared) {
+      if (!/container|network|volume/i.test(type)) continue;
+      const names = (inputs["labels"] as { label: string }[]).map(({ label }) => label);
+      expect(names).toEqual(
+        expect.arrayContaining([
+          "inference-stack.stack",
+          "inference-stack.part",
+          "inference-stack.clone",
+        ]),
+      );
+    }
+  });
+
+  test("publishes the gateway and the load test on loopback, and nothing else", async () => {
+    await declare();
+    const ports = containers().flatMap(({ inputs }) => (inputs["ports"] ?? []) as object[]);
+    expect(ports).toHaveLength(2);
+    expect(ports).toEqual(
+      expect.arrayContaining([
+        { internal: 8080, external: 8000, ip: "127.0.0.1" },
+        { internal: 8089, external: 8089, ip: "127.0.0.1" },
+      ]),
+    );
+  });
+
+  test("deploys local images by id", async () => {
+    const { image } = await declare();
+    expect(await value(image)).toBe("sha256:service");
+    expect(part("service")[0]?.inputs["image"]).toBe("sha256:service");
+    expect(of("docker:index/registryImage:RegistryImage")).toHaveLength(0);
+  });
+
+  test("pushes images where told, and deploys them by digest", async () => {
+    const { image } = await declare(
+      {
+        imageRepository: "registry.example:5000/team/iris",
+        imageTag: "v1",
+        registryUser: "me",
+        registryPassword: "hunter2",
+      },
+      ["registryPassword"],
+    );
+    expect(await value(image)).toBe("registry.example:5000/team/iris@sha256:pushed-service");
+    expect(
+      of("docker:index/registryImage:RegistryImage").map(({ inputs }) => inputs["name"]),
+    ).toEqual(
+      expect.arrayContaining([
+        "registry.example:5000/team/iris:v1",
+        "registry.example:5000/team/iris:v1-gateway",
+        "registry.example:5000/team/iris:v1-loadtest",
+      ]),
+    );
+    const [pushed] = of("docker:index/registryImage:RegistryImage");
+    // Wrapped: it holds a password, so all of it is secret.
+    expect(pushed?.inputs["authConfig"]).toMatchObject({
+      value: { address: "https://registry.example:5000", username: "me" },
+    });
+  });
+
+  test("deploys a published image without building one", async () => {
+    await declare({ image: "user/iris@sha256:abc" });
+    expect(part("service")[0]?.inputs["image"]).toBe("user/iris@sha256:abc");
+    expect(of("docker:index/remoteImage:RemoteImage").map(({ name }) => name)).not.toContain(
+      "service",
+    );
+  });
+
+  test("joins an existing network, and takes no common name on it", async () => {
+    await declare({ network: "testnet" });
+    expect(of("docker:index/network:Network")).toHaveLength(0);
+    for (const { inputs } of containers()) {
+      const [network] = inputs["networksAdvanced"] as { name: string; aliases?: string[] }[];
+      expect(network?.name).toBe("testnet");
+      for (const alias of network?.aliases ?? [])
+        expect(alias).toMatch(/^inference-stack-[0-9a-f]{8}-dev-/);
+    }
+  });
+
+  test("asks for a token beyond loopback, and for none on it", async () => {
+    const files = () =>
+      of("command:local:Command").find(({ name }) => name === "loadtest-files-write")?.inputs[
+        "stdin"
+      ];
+    await declare();
+    expect(JSON.stringify(files())).not.toContain(
+      Buffer.from("loadtest-token-stdout").toString("base64"),
+    );
+    declared = [];
+    await declare({ bind: "0.0.0.0" });
+    expect(JSON.stringify(files())).toContain(
+      Buffer.from("loadtest-token-stdout").toString("base64"),
+    );
+  });
+
+  test("does not touch the load test or the gateway when the service's limits change", async () => {
+    await declare();
+    const before = [...part("gateway"), ...part("loadtest"), ...part("worker")];
+    declared = [];
+    await declare({ cpus: "0.25", memory: "128MB", replicas: "4" });
+    expect([...part("gateway"), ...part("loadtest"), ...part("worker")]).toEqual(before);
+  });
+});

@@ -1,0 +1,48 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Builds, BuiltPart } from "./builds.ts";
+import type { StackConfig } from "./config.ts";
+import { Gateway } from "./gateway.ts";
+import { AppImage } from "./images.ts";
+import { InferenceService } from "./inference-service.ts";
+import { LoadTest } from "./loadtest.ts";
+import { trafficNetwork } from "./networks.ts";
+import { onSwarm } from "./swarm.ts";
+
+/** The whole story: images, network, service, gateway, load test, outputs. */
+export function declareStack(stack: string, config: StackConfig, builds: Builds) {
+  const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
+    const build = builds[part];
+    if (build === undefined) return given ?? "";
+    return new AppImage(part, { stack, part, ...build, registry: config }).reference;
+  };
+  const serviceImage = image("service", config.image);
+  const network = trafficNetwork(stack, config);
+
+  const where = onSwarm(config);
+  const service = new InferenceService(
+    "inference",
+    { stack, image: serviceImage, network, config },
+    where,
+  );
+  const gateway = new Gateway(
+    "gateway",
+    { stack, image: image("gateway"), network, config },
+    { dependsOn: [service] },
+  );
+  const loadtest = new LoadTest(
+    "loadtest",
+    { stack, image: image("loadtest"), network, target: gateway.internalUrl, config },
+    where,
+  );
+
+  return {
+    apiUrl: gateway.url,
+    docsUrl: pulumi.interpolate`${gateway.url}/docs`,
+    loadtestUrl: loadtest.url,
+    loadtestToken: loadtest.token,
+    image: serviceImage,
+    limits: { cpus: config.cpus, memory: `${config.memory}MB` },
+    replicas: config.replicas,
+    model: config.model,
+  };
+}

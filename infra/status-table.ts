@@ -1,0 +1,138 @@
+import { label } from "../toolchain/clone.mjs";
+
+/** As much of `docker container inspect` as is looked at. */
+export interface Inspected {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Image: string;
+  readonly State: {
+    readonly Status: string;
+    readonly Running: boolean;
+    readonly StartedAt: string;
+    readonly OOMKilled: boolean;
+    readonly Health?: { readonly Status: string };
+  };
+  readonly RestartCount: number;
+  readonly Config: { readonly Image: string; readonly Labels: Readonly<Record<string, string>> };
+  readonly HostConfig: { readonly NanoCpus: number; readonly Memory: number };
+  readonly NetworkSettings: {
+    readonly Ports: Readonly<
+      Record<string, readonly { HostIp: string; HostPort: string }[] | null>
+    >;
+    readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>>;
+  };
+}
+
+export interface ContainerStatus {
+  readonly part: string;
+  readonly name: string;
+  /** running, exited, …; with the health check's verdict where there is one. */
+  readonly state: string;
+  /** Cores; 0 is no limit. */
+  readonly cpus: number;
+  /** MiB; 0 is no limit. */
+  readonly memory: number;
+  /** Id of the image it runs. */
+  readonly image: string;
+  readonly networks: Readonly<Record<string, string>>;
+  readonly published: readonly string[];
+  readonly since: string;
+  readonly restarts: number;
+  /** Requests the gateway gave it; null for what is no replica. */
+  readonly requests: number | null;
+}
+
+export interface NetworkStatus {
+  readonly name: string;
+  readonly driver: string;
+  readonly members: readonly string[];
+}
+
+/** @param requests what the gateway counted, by replica address */
+export function containerStatus(
+  c: Inspected,
+  requests: ReadonlyMap<string, number>,
+): ContainerStatus {
+  const part = c.Config.Labels[label.part] ?? "";
+  const addresses = Object.entries(c.NetworkSettings.Networks).map(
+    ([network, { IPAddress }]) => [network, IPAddress] as const,
+  );
+  const health = c.State.Health?.Status;
+  const oom = c.State.OOMKilled ? ", out of memory" : "";
+  return {
+    part,
+    name: c.Name.replace(/^\//, ""),
+    state: `${health === undefined ? c.State.Status : `${c.State.Status}, ${health}`}${oom}`,
+    cpus: c.HostConfig.NanoCpus / 1e9,
+    memory: c.HostConfig.Memory / 1024 ** 2,
+    image: c.Image.replace(/^sha256:/, "").slice(0, 12),
+    networks: Object.fromEntries(addresses),
+    published: Object.entries(c.NetworkSettings.Ports).flatMap(([inside, outside]) =>
+      (outside ?? []).map(({ HostIp, HostPort }) => `${HostIp}:${HostPort}->${inside}`),
+    ),
+    since: c.State.StartedAt,
+    restarts: c.RestartCount,
+    requests:
+      part === "service"
+        ? addresses.reduce((sum, [, address]) => sum + (requests.get(address) ?? 0), 0)
+        : null,
+  };
+}
+
+/** Columns as wide as their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length)),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+const limit = (amount: number, unit: string) => (amount === 0 ? "none" : `${amount}${unit}`);
+
+/** Twenty characters that show a share of 1. */
+const bar = (share: number) => "█".repeat(Math.round(share * 20)).padEnd(20, "·");
+
+export function renderStatus(status: {
+  readonly stack: string;
+  readonly containers: readonly ContainerStatus[];
+  readonly networks: readonly NetworkStatus[];
+}): string {
+  const { stack, containers, networks } = status;
+  if (containers.length === 0) {
+    return `${stack}: nothing runs. Bring it up with \`npx pulumi up -s ${stack}\`.`;
+  }
+  const rows = containers.map((c) => [
+    c.part,
+    c.name,
+    c.state,
+    limit(c.cpus, ""),
+    limit(c.memory, "MB"),
+    c.image,
+    String(c.restarts),
+    c.published.join(" ") || "-",
+  ]);
+  const replicas = containers.filter((c) => c.requests !== null);
+  const all = replicas.reduce((sum, c) => sum + (c.requests ?? 0), 0);
+  const shares = replicas.map((c) => {
+    const share = all === 0 ? 0 : (c.requests ?? 0) / all;
+    return [c.name, String(c.requests ?? 0), `${(share * 100).toFixed(1)}%`, bar(share)];
+  });
+  return [
+    stack,
+    table([["part", "name", "state", "cpus", "memory", "image", "restarts", "published"], ...rows]),
+    "",
+    table([
+      ["network", "driver", "who is on it"],
+      ...networks.map((n) => [n.name, n.driver, n.members.join(", ") || "-"]),
+    ]),
+    "",
+    table([["replica", "requests", "share", ""], ...shares]),
+  ].join("\n");
+}

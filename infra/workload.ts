@@ -1,0 +1,54 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { ContainerWorkload } from "./container-workload.ts";
+import type { StackConfig } from "./config.ts";
+import type { WorkloadFile } from "./files-volume.ts";
+import type { Network } from "./networks.ts";
+import { ServiceWorkload } from "./service-workload.ts";
+import type { Part } from "./stack-identity.ts";
+import type { Cpus, MiB } from "./units.ts";
+
+export type Platform = StackConfig["platform"];
+
+/** Something that runs, in the words that containers and Swarm services share. */
+export interface WorkloadArgs {
+  readonly stack: string;
+  readonly part: Part;
+  readonly image: pulumi.Input<string>;
+  readonly command?: readonly string[];
+  readonly replicas: number;
+  /** Limits of one replica. Swap is none. */
+  readonly cpus: Cpus;
+  readonly memory: MiB;
+  readonly networks: readonly { readonly network: Network; readonly alias?: string }[];
+  /** All in one folder: it is a mount of its own. */
+  readonly files?: readonly WorkloadFile[];
+  /** Folders on disk that it may write to and that go with it; empty at first, owned by its user. */
+  readonly volumes?: readonly string[];
+  /** Folders in memory that it may write to, and their size. */
+  readonly scratch?: Readonly<Record<string, MiB>>;
+  readonly publish?: { readonly inside: number; readonly outside: number; readonly bind: string };
+  /** Exits 0 when it is ready to work. Tiny: it runs within the same limits. */
+  readonly healthCheck: readonly string[];
+  /** From SIGTERM until it is killed. */
+  readonly stopGraceSeconds: number;
+  /** Where replacing needs the old one gone first (it holds a port), its successor waits. */
+  readonly replaceInPlace?: boolean;
+}
+
+/** What runs, whatever runs it. */
+export interface Workload {
+  /** Ids on the engine: of each container, or of the one service. */
+  readonly ids: readonly pulumi.Output<string>[];
+}
+
+/** The one place that knows a container from a Swarm service. */
+export function runWorkload(
+  platform: Platform,
+  name: string,
+  args: WorkloadArgs,
+  opts: pulumi.ComponentResourceOptions,
+): Workload {
+  return platform === "swarm"
+    ? new ServiceWorkload(name, args, opts)
+    : new ContainerWorkload(name, args, opts);
+}

@@ -1,0 +1,87 @@
+// The way into a stack for its own command: started inside the master's container, it hands a run
+// to the master, passes its events out as lines of JSON, and passes stops in.
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { RunEvent } from "./events.ts";
+import type { Settings } from "./settings.ts";
+
+/** Lines that go in: first what to run, then perhaps one or two stops. */
+export type DriveInput = { run: unknown } | { stop: "gently" | "now" };
+/** Lines that come out. */
+export type DriveOutput = { event: RunEvent } | { refused: string };
+
+/** What shows the master that a request comes from a holder of the shared secret. */
+export const driveKeyOf = (secret: string): string =>
+  createHmac("sha256", secret).update("drive").digest("base64url");
+
+export const readSecret = (file: string): string => readFileSync(file, "utf8").trim();
+
+export async function drive(settings: Settings): Promise<void> {
+  const base = `http://127.0.0.1:${settings.listen.port}`;
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    "x-drive-key": driveKeyOf(readSecret(settings.secretFile)),
+  };
+  if (settings.tokenFile !== undefined) {
+    headers["authorization"] = `Bearer ${readSecret(settings.tokenFile)}`;
+  }
+  const say = (line: DriveOutput): void => {
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  };
+  const stop = (how: "gently" | "now"): Promise<unknown> =>
+    fetch(`${base}/stop${how === "now" ? "?now" : ""}`, { method: "POST", headers });
+
+  const input = createInterface({ input: process.stdin });
+  const lines = input[Symbol.asyncIterator]();
+  const first = await lines.next();
+  const asked = JSON.parse(String(first.value)) as { run: unknown };
+  const started = await fetch(`${base}/api/runs`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(asked.run),
+    signal: AbortSignal.timeout(600_000),
+  });
+  if (!started.ok) {
+    const { message } = (await started.json().catch(() => ({ message: null }))) as {
+      message: string | null;
+    };
+    say({ refused: message ?? `the master answered ${started.status}` });
+    input.close();
+    return;
+  }
+  const { run } = (await started.json()) as { run: string };
+
+  const end = new AbortController();
+  void (async () => {
+    for await (const line of { [Symbol.asyncIterator]: () => lines }) {
+      await stop((JSON.parse(line) as { stop: "gently" | "now" }).stop);
+    }
+    // Whoever asked for this run is gone.
+    if (!end.signal.aborted) await stop("gently");
+  })();
+
+  let current = false;
+  for await (const event of readEvents(`${base}/api/events`, headers)) {
+    if (event.type === "started") current = event.run === run;
+    if (!current) continue;
+    say({ event });
+    if (event.type === "ended") break;
+  }
+  end.abort();
+  input.close();
+}
+
+async function* readEvents(url: string, headers: Record<string, string>): AsyncGenerator<RunEvent> {
+  const reply = await fetch(url, { headers });
+  if (reply.body === null) return;
+  let rest = "";
+  for await (const text of reply.body.pipeThrough(new TextDecoderStream())) {
+    rest += text;
+    const blocks = rest.split("\n\n");
+    rest = blocks.pop() ?? "";
+    for (const block of blocks) {
+      if (block.startsWith("data: ")) yield JSON.parse(block.slice(6)) as RunEvent;
+    }
+  }
+}

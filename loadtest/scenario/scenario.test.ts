@@ -1,0 +1,143 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { encodeRequest, makePlan } from "../engine/plan.ts";
+import { parseCsv } from "./csv.ts";
+import { predictions } from "./default.ts";
+import { readScenario } from "./file.ts";
+import { bodySchema, sample } from "./openapi.ts";
+
+const document = {
+  paths: {
+    "/predict": {
+      post: {
+        requestBody: {
+          content: {
+            "application/json": {
+              schema: {
+                oneOf: [
+                  { type: "array", items: { $ref: "#/components/schemas/Row" } },
+                  { $ref: "#/components/schemas/Row" },
+                ],
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+  components: {
+    schemas: {
+      Row: {
+        type: "object",
+        properties: {
+          width: { type: "number", minimum: 0.1, maximum: 2.5 },
+          count: { type: "integer", minimum: 3, maximum: 9 },
+          above: { type: "number", exclusiveMinimum: 10 },
+          color: { enum: ["red", "blue"] },
+          flag: { type: "boolean" },
+          text: { type: "string", examples: ["a", "b"] },
+          vector: { type: "array", items: { type: "number" }, minItems: 4, maxItems: 4 },
+        },
+      },
+    },
+  },
+};
+
+test("payloads stay within what the service's description allows", () => {
+  const schema = bodySchema(document, "/predict", "POST");
+  fc.assert(
+    fc.property(fc.infiniteStream(fc.double({ min: 0, max: 0.999999, noNaN: true })), (stream) => {
+      const row = sample(document, schema, () => Number(stream.next().value)) as Record<
+        string,
+        never
+      >;
+      expect(row["width"]).toBeGreaterThanOrEqual(0.1);
+      expect(row["width"]).toBeLessThanOrEqual(2.5);
+      expect([3, 4, 5, 6, 7, 8, 9]).toContain(row["count"]);
+      expect(row["above"]).toBeGreaterThan(10);
+      expect(["red", "blue"]).toContain(row["color"]);
+      expect(["a", "b"]).toContain(row["text"]);
+      expect(row["vector"]).toHaveLength(4);
+    }),
+  );
+});
+
+test("predictions vary from request to request, with or without a description", () => {
+  for (const source of [document, null]) {
+    const data = predictions(source, "/predict", Math.random);
+    if (data.kind !== "requests") throw new Error("not requests");
+    expect(new Set(data.tasks[0]!.bodies).size).toBeGreaterThan(500);
+  }
+  expect(
+    JSON.parse(
+      (predictions(null, "/predict", Math.random) as { tasks: { bodies: string[] }[] }).tasks[0]!
+        .bodies[0]!,
+    ),
+  ).toHaveProperty("petal_width");
+});
+
+test("a request is written to the letter", () => {
+  expect(encodeRequest({ path: "/x?a=1", body: { a: "é" } }, "h:1").toString("utf8")).toBe(
+    'POST /x?a=1 HTTP/1.1\r\nhost: h:1\r\nuser-agent: inference-stack-loadtest\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{"a":"é"}',
+  );
+  expect(() => encodeRequest({ path: "/a b" }, "h")).toThrow("bad request line");
+  expect(() => encodeRequest({ path: "/", headers: { x: "1\r\nevil: 1" } }, "h")).toThrow(
+    'bad header "x"',
+  );
+});
+
+test("CSV is read with its quotes, whatever its line ends", () => {
+  expect(parseCsv('\uFEFFa,b\r\n1,"x, ""y""\nz"\n\n2,\n')).toEqual([
+    { a: "1", b: 'x, "y"\nz' },
+    { a: "2", b: "" },
+  ]);
+});
+
+test("a scenario's file travels as one module, its data beside it", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "scenario-"));
+  writeFileSync(join(dir, "rows.csv"), "id\n7\n8\n");
+  writeFileSync(
+    join(dir, "mine.ts"),
+    `import { between, scenario } from ${JSON.stringify(resolve("loadtest/scenario/scenario.ts"))};
+     export default scenario({
+       thinkTime: between(1, 2),
+       data: { rows: "rows.csv" },
+       tasks: [
+         { name: "item", weight: 3, request: ({ data, iteration }) => ({ path: "/items/" + String(data["rows"]![iteration % 2]!["id"]) }),
+           check: (reply) => (reply.status === 200 ? undefined : "not there") },
+         { request: { path: "/health", method: "HEAD" } },
+       ],
+     });`,
+  );
+  const { name, data } = await readScenario(join(dir, "mine.ts"));
+  expect(name).toBe("mine.ts");
+  const plan = await makePlan(JSON.parse(JSON.stringify(data)) as typeof data, "host", Math.random);
+  expect(plan.thinkTime).toEqual({ kind: "uniform", min: 1, max: 2 });
+  expect(plan.tasks.map((task) => [task.method, task.name, task.weight])).toEqual([
+    ["GET", "item", 3],
+    ["HEAD", "/health", 1],
+  ]);
+  expect(plan.tasks[0]!.next(0, 1).toString()).toMatch(/^GET \/items\/8 HTTP/);
+  expect(plan.tasks[0]!.check!({ status: 500, body: () => "", json: () => null })).toBe(
+    "not there",
+  );
+});
+
+test.each([
+  ["missing.ts", null, "There is no scenario"],
+  ["locustfile.py", "x", "is a Locust file in Python"],
+  ["broken.ts", "export default {", "cannot be read"],
+  ["empty.ts", "export default { tasks: [] }", "must export a scenario with tasks"],
+  [
+    "nodata.ts",
+    "export default { data: { x: 'none.csv' }, tasks: [{ request: { path: '/' } }] }",
+    "There is no data file none.csv",
+  ],
+])("%s is refused in words", async (file, text, words) => {
+  const path = join(mkdtempSync(join(tmpdir(), "scenario-")), file);
+  if (text !== null) writeFileSync(path, text);
+  await expect(readScenario(path)).rejects.toThrow(words);
+});

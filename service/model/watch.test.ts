@@ -1,0 +1,235 @@
+import { setImmediate as tick } from "node:timers/promises";
+import { expect, test } from "vitest";
+import type { ModelVersion } from "./mlflow.ts";
+import type { ModelSource } from "./registry.ts";
+import type { StoredModel } from "./store.ts";
+import { nextDelay, watchModel, type Clock, type WatchEvent } from "./watch.ts";
+
+const versionOf = (version: string): ModelVersion => ({
+  name: "iris",
+  version,
+  runId: "r",
+  source: `models:/m-${version}`,
+  digest: undefined,
+});
+const modelOf = (version: string): StoredModel => ({ folder: `/m/${version}`, digest: version });
+
+const SILENT = "";
+const AWAY = new Error("connection refused");
+
+/** A registry, a disk and a clock that do as the test says. */
+function world(start: { pointed?: string | Error; kept?: string; broken?: string } = {}) {
+  let time = 0;
+  const wakes: { at: number; wake: () => void }[] = [];
+  const clock: Clock = {
+    now: () => new Date(time),
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        wakes.push({ at: time + ms, wake: resolve });
+        signal.addEventListener("abort", () => {
+          resolve();
+        });
+      }),
+    random: () => 0.5,
+  };
+  const state = {
+    /** A version, a failure, or SILENT. */
+    pointed: start.pointed ?? "1",
+    unloadable: new Set(start.broken === undefined ? [] : [start.broken]),
+    unreachable: new Set<string>(),
+    kept: start.kept,
+    installed: [] as string[],
+    events: [] as WatchEvent[],
+    looks: 0,
+    downloads: 0,
+  };
+  const source: ModelSource = {
+    resolve: async () => {
+      state.looks++;
+      if (state.pointed === SILENT) return new Promise(() => undefined);
+      if (state.pointed instanceof Error) throw state.pointed;
+      return Promise.resolve(versionOf(state.pointed));
+    },
+    obtain: ({ version }) => {
+      state.downloads++;
+      if (state.unreachable.has(version)) return Promise.reject(new Error("truncated"));
+      return Promise.resolve(modelOf(version));
+    },
+    last: () =>
+      Promise.resolve(
+        state.kept === undefined
+          ? undefined
+          : { version: versionOf(state.kept), model: modelOf(state.kept) },
+      ),
+    remember: ({ version }) => {
+      state.kept = version;
+      return Promise.resolve();
+    },
+  };
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn++) await tick();
+  };
+  const watcher = watchModel({
+    source,
+    install: (_, { version }) => {
+      if (state.unloadable.has(version)) throw new Error(`version ${version} does not load`);
+      state.installed.push(version);
+      return Promise.resolve();
+    },
+    on: (event) => state.events.push(event),
+    intervalMs: 10_000,
+    patienceMs: 3000,
+    clock,
+  });
+  return {
+    state,
+    watcher,
+    settle,
+    pass: async (ms: number) => {
+      await settle();
+      time += ms;
+      for (const each of wakes.splice(0)) {
+        if (each.at <= time) each.wake();
+        else wakes.push(each);
+      }
+      await settle();
+    },
+  };
+}
+
+test("serves what the alias points at, and what it points at next, with a history of both", async () => {
+  const { state, watcher, settle, pass } = world();
+  await settle();
+  expect(watcher.status()).toMatchObject({ origin: "registry", serving: { version: "1" } });
+  state.pointed = "2";
+  await pass(10_000);
+  expect(state.installed).toEqual(["1", "2"]);
+  expect(watcher.status().history).toEqual([
+    { version: "2", digest: "2", from: "1970-01-01T00:00:10.000Z" },
+    {
+      version: "1",
+      digest: "1",
+      from: "1970-01-01T00:00:00.000Z",
+      until: "1970-01-01T00:00:10.000Z",
+    },
+  ]);
+});
+
+test("asks nothing of the store while the alias stays where it is", async () => {
+  const { state, pass } = world();
+  await pass(10_000);
+  await pass(10_000);
+  expect(state).toMatchObject({ looks: 3, downloads: 1, installed: ["1"] });
+});
+
+test("keeps the old version when the new one does not load, says why, and tries it once only", async () => {
+  const { state, watcher, pass } = world();
+  state.unloadable.add("2");
+  await pass(0);
+  state.pointed = "2";
+  await pass(10_000);
+  await pass(10_000);
+  expect(state.installed).toEqual(["1"]);
+  expect(watcher.status()).toMatchObject({
+    serving: { version: "1" },
+    refused: { version: "2", reason: "version 2 does not load" },
+  });
+  expect(state.events.filter(({ kind }) => kind === "refused")).toHaveLength(1);
+  state.pointed = "3";
+  await pass(10_000);
+  expect(watcher.status()).toMatchObject({ serving: { version: "3" }, refused: undefined });
+});
+
+test("forgets a refusal when the alias goes back to what is served", async () => {
+  const { state, watcher, pass } = world();
+  state.unloadable.add("2");
+  await pass(0);
+  state.pointed = "2";
+  await pass(10_000);
+  state.pointed = "1";
+  await pass(10_000);
+  expect(watcher.status().refused).toBeUndefined();
+  expect(state.installed).toEqual(["1"]);
+});
+
+test("goes on serving while the registry is away and says since how many looks", async () => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  state.pointed = AWAY;
+  await pass(10_000);
+  await pass(60_000);
+  expect(watcher.status()).toMatchObject({
+    serving: { version: "1" },
+    check: { failures: 2, reason: "connection refused" },
+  });
+});
+
+test("retries a download that failed", async () => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  state.pointed = "2";
+  state.unreachable.add("2");
+  await pass(10_000);
+  expect(watcher.status()).toMatchObject({
+    serving: { version: "1" },
+    check: { reason: "truncated" },
+  });
+  state.unreachable.clear();
+  await pass(10_000);
+  expect(watcher.status().serving?.version).toBe("2");
+});
+
+test("waits with backoff when there is neither a registry nor a kept model", async () => {
+  const { state, watcher, pass } = world({ pointed: AWAY });
+  await pass(0);
+  const waits = [375, 750, 1500, 3000];
+  for (const wait of waits) await pass(wait);
+  expect(state.looks).toBe(1 + waits.length);
+  expect(watcher.status().serving).toBeUndefined();
+});
+
+test.each([["away", AWAY] as const, ["silent", SILENT] as const])(
+  "starts from the kept model when the registry is %s",
+  async (_, pointed) => {
+    const { watcher, pass } = world({ kept: "7", pointed });
+    await pass(3000);
+    expect(watcher.status()).toMatchObject({ origin: "cache", serving: { version: "7" } });
+  },
+);
+
+test("confirms a kept model without installing it again once the registry is back", async () => {
+  const { state, watcher, pass } = world({ kept: "7", pointed: AWAY });
+  await pass(0);
+  state.pointed = "7";
+  await pass(60_000);
+  expect(watcher.status().origin).toBe("registry");
+  expect(state.installed).toEqual(["7"]);
+});
+
+test("falls back to the kept model when the very first version is refused", async () => {
+  const { watcher, pass } = world({ kept: "7", pointed: "8", broken: "8" });
+  await pass(0);
+  expect(watcher.status()).toMatchObject({
+    origin: "cache",
+    serving: { version: "7" },
+    refused: { version: "8" },
+  });
+});
+
+test("stops at once, in the middle of a wait", async () => {
+  const { state, watcher, pass, settle } = world();
+  await pass(0);
+  await watcher.stop();
+  const { looks } = state;
+  await settle();
+  expect(state.looks).toBe(looks);
+});
+
+test("draws waits from a range, so that replicas do not ask together", () => {
+  const healthy = { serving: true, failures: 0 };
+  expect(nextDelay(healthy, 10_000, 0)).toBe(8000);
+  expect(nextDelay(healthy, 10_000, 1)).toBeCloseTo(12_000);
+  expect(nextDelay({ serving: false, failures: 1 }, 10_000, 0)).toBe(250);
+  expect(nextDelay({ serving: false, failures: 50 }, 10_000, 1)).toBe(30_000);
+  expect(nextDelay({ serving: true, failures: 50 }, 10_000, 1)).toBe(60_000);
+});

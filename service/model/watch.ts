@@ -1,0 +1,225 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ModelVersion } from "./mlflow.ts";
+import { reasonOf } from "./registry-error.ts";
+import type { ModelSource } from "./registry.ts";
+import type { StoredModel } from "./store.ts";
+
+/** One stretch of time in which one version answered. Times are ISO 8601. */
+export interface Served {
+  readonly version: string;
+  readonly digest: string;
+  readonly from: string;
+  /** Undefined while it still does. */
+  readonly until?: string;
+}
+
+/** A version that was not taken, and why. */
+export interface Refusal {
+  readonly version: string;
+  readonly reason: string;
+  readonly at: string;
+}
+
+export interface WatchStatus {
+  /** Where the model that is served was confirmed; undefined while there is none. */
+  readonly origin: "registry" | "cache" | undefined;
+  readonly serving: Served | undefined;
+  /** Newest first. */
+  readonly history: readonly Served[];
+  /** The version the registry points at, when it was refused. */
+  readonly refused: Refusal | undefined;
+  /** The last look at the registry. */
+  readonly check:
+    | { readonly at: string; readonly failures: number; readonly reason: string | undefined }
+    | undefined;
+}
+
+/** What happened, for logs and counters. */
+export type WatchEvent =
+  | { readonly kind: "promoted"; readonly origin: "registry" | "cache"; readonly served: Served }
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+  | { readonly kind: "failed"; readonly reason: string; readonly retryInMs: number };
+
+export interface WatchOptions {
+  readonly source: ModelSource;
+  /**
+   * Loads, checks and warms the model in the folder beside the one that is served, and then puts it
+   * in its place. Throws when it may not be served; its message is the reason people read.
+   */
+  readonly install: (model: StoredModel, version: ModelVersion) => Promise<void>;
+  readonly on: (event: WatchEvent) => void;
+  /** Time between two looks at the registry, in ms; each is up to a fifth shorter or longer. */
+  readonly intervalMs: number;
+  /** How long a start waits for the registry before it takes what is on the disk, in ms. */
+  readonly patienceMs?: number;
+  /** Injected by tests. */
+  readonly clock?: Clock;
+}
+
+export interface Clock {
+  now(): Date;
+  /** Returns early, without an error, when `signal` aborts. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** From 0 up to 1. */
+  random(): number;
+}
+
+export interface Watcher {
+  readonly status: () => WatchStatus;
+  /** Ends the watch; resolves when nothing of it runs any more. */
+  readonly stop: () => Promise<void>;
+}
+
+const HISTORY = 50;
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 30_000;
+const LAST_RETRY_SERVING_MS = 60_000;
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+  random: Math.random,
+};
+
+/**
+ * The wait before the next look, in ms. Replicas that start together or lose the registry together
+ * must not ask together: each wait is drawn from a range.
+ */
+export function nextDelay(
+  { serving, failures }: { readonly serving: boolean; readonly failures: number },
+  intervalMs: number,
+  random: number,
+): number {
+  if (failures === 0) return intervalMs * (0.8 + 0.4 * random);
+  const [first, last] = serving
+    ? [intervalMs, Math.max(intervalMs, LAST_RETRY_SERVING_MS)]
+    : [FIRST_RETRY_MS, LAST_RETRY_MS];
+  return Math.min(last, first * 2 ** Math.min(failures - 1, 16)) * (0.5 + 0.5 * random);
+}
+
+/** Serves what the registry points at, and goes on serving it whatever becomes of the registry. */
+export function watchModel(options: WatchOptions): Watcher {
+  const { source, install, on, intervalMs, patienceMs = 3000, clock = systemClock } = options;
+  const ended = new AbortController();
+  const timestamp = (): string => clock.now().toISOString();
+
+  let current: { readonly key: string; readonly served: Served } | undefined;
+  let origin: WatchStatus["origin"];
+  let past: readonly Served[] = [];
+  let refused: { readonly key: string; readonly refusal: Refusal } | undefined;
+  let check: WatchStatus["check"];
+
+  const promote = async ({ version, model }: Found, from: "registry" | "cache"): Promise<void> => {
+    await install(model, version);
+    const at = timestamp();
+    if (current) past = [{ ...current.served, until: at }, ...past].slice(0, HISTORY);
+    const served = { version: version.version, digest: model.digest, from: at };
+    current = { key: keyOf(version), served };
+    origin = from;
+    on({ kind: "promoted", origin: from, served });
+  };
+
+  const refuse = (version: ModelVersion, error: unknown): void => {
+    const refusal = { version: version.version, reason: reasonOf(error), at: timestamp() };
+    refused = { key: keyOf(version), refusal };
+    on({ kind: "refused", refusal });
+  };
+
+  /** What the registry points at, on this disk; undefined when there is nothing to do about it. */
+  const seek = async (): Promise<Found | undefined> => {
+    const version = await source.resolve(ended.signal);
+    const key = keyOf(version);
+    if (current?.key === key) {
+      origin = "registry";
+      refused = undefined;
+      return undefined;
+    }
+    // What was refused once is refused until the registry points elsewhere.
+    if (refused?.key === key) return undefined;
+    return { version, model: await source.obtain(version, ended.signal) };
+  };
+
+  const takeLast = async (): Promise<void> => {
+    const last = await source.last();
+    if (!last || keyOf(last.version) === refused?.key || ended.signal.aborted) return;
+    await promote(last, "cache").catch((error: unknown) => {
+      refuse(last.version, error);
+    });
+  };
+
+  const take = async (found: Found): Promise<void> => {
+    // The cache may have been quicker with the same.
+    if (current?.key === keyOf(found.version)) {
+      origin = "registry";
+      return;
+    }
+    try {
+      await promote(found, "registry");
+    } catch (error) {
+      refuse(found.version, error);
+      if (!current) await takeLast();
+      return;
+    }
+    refused = undefined;
+    // A full disk must not end the serving of a model that is in memory already.
+    await source.remember(found.version).catch((error: unknown) => {
+      on({ kind: "failed", reason: `the model is not kept: ${reasonOf(error)}`, retryInMs: 0 });
+    });
+  };
+
+  const run = async (): Promise<void> => {
+    const over = (): boolean => ended.signal.aborted;
+    for (let first = true; !over(); first = false) {
+      const seeking = settle(seek());
+      if (first) {
+        const patience = new AbortController();
+        const late = clock.sleep(patienceMs, patience.signal).then(() => "late" as const);
+        const quick = await Promise.race([seeking, late]);
+        patience.abort();
+        if (quick === "late" || quick.reason !== undefined) await takeLast();
+      }
+      const { found, reason } = await seeking;
+      if (over()) return;
+      if (found) await take(found);
+      const failures = reason === undefined ? 0 : (check?.failures ?? 0) + 1;
+      check = { at: timestamp(), failures, reason };
+      const serving = current !== undefined;
+      const retryInMs = Math.round(nextDelay({ serving, failures }, intervalMs, clock.random()));
+      if (reason !== undefined) on({ kind: "failed", reason, retryInMs });
+      await clock.sleep(retryInMs, ended.signal);
+    }
+  };
+  const running = run();
+
+  return {
+    status: () => ({
+      origin,
+      serving: current?.served,
+      history: current ? [current.served, ...past] : past,
+      refused: refused?.refusal,
+      check,
+    }),
+    async stop() {
+      ended.abort();
+      await running;
+    },
+  };
+}
+
+interface Found {
+  readonly version: ModelVersion;
+  readonly model: StoredModel;
+}
+
+/** The outcome of `promise` as a value, so that a race against it leaves no rejection behind. */
+const settle = (
+  promise: Promise<Found | undefined>,
+): Promise<{ readonly found: Found | undefined; readonly reason: string | undefined }> =>
+  promise.then(
+    (found) => ({ found, reason: undefined }),
+    (error: unknown) => ({ found: undefined, reason: reasonOf(error) }),
+  );
+
+/** Tells apart what the registry may point at, also when a version was deleted and made anew. */
+const keyOf = ({ name, version, source, digest }: ModelVersion): string =>
+  [name, version, source, digest ?? ""].join("\n");

@@ -1,0 +1,142 @@
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { root, stateDir } from "../toolchain/clone.mjs";
+
+export interface Result {
+  readonly code: number;
+  /** Both streams, as they came. */
+  readonly output: string;
+  readonly stdout: string;
+}
+
+/** A copy of the project as a newcomer has it: what git tracks, and nothing that was made here. */
+export interface Clone {
+  readonly dir: string;
+  readonly id: string;
+  run(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Result>;
+  pulumi(...args: string[]): Promise<Result>;
+  /** Ids of this clone's containers of a part. */
+  containers(part: string): string[];
+  remove(): void;
+}
+
+const logs = join(stateDir, "artifacts");
+
+/** Runs to its end; its output is kept in a log beside the test's other artefacts. */
+function run(
+  cwd: string,
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    let stdout = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      stdout += chunk.toString();
+    });
+    child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.once("error", reject);
+    child.once("close", (code) => {
+      mkdirSync(logs, { recursive: true });
+      const log = `$ ${command} ${args.join(" ")}\n${output}\nexit ${code ?? "by signal"}\n\n`;
+      appendFileSync(join(logs, "commands.log"), log);
+      resolve({ code: code ?? 1, output, stdout });
+    });
+  });
+}
+
+/** A port of loopback that is free now. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => {
+        if (typeof address === "object" && address) resolve(address.port);
+        else reject(new Error("no port"));
+      });
+    });
+  });
+}
+
+export const docker = (...args: string[]): string =>
+  execFileSync("docker", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
+
+/** Lines of a docker listing. */
+export const dockerLines = (...args: string[]): string[] =>
+  docker(...args)
+    .split("\n")
+    .filter(Boolean);
+
+export function freshClone(name: string): Clone {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), `inference-stack-${name}-`)));
+  const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  for (const file of files.split("\0").filter((path) => path && existsSync(join(root, path)))) {
+    mkdirSync(dirname(join(dir, file)), { recursive: true });
+    cpSync(join(root, file), join(dir, file));
+  }
+  const git = (...args: string[]) => {
+    const identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
+    execFileSync("git", [...identity, ...args], { cwd: dir, stdio: "ignore" });
+  };
+  git("init", "-q");
+  git("add", "-A");
+  git("commit", "-qm", "a fresh clone");
+  const id = createHash("sha256").update(dir).digest("hex").slice(0, 8);
+  const mine = ["--filter", `label=inference-stack.clone=${id}`];
+  return {
+    dir,
+    id,
+    run: (command, args, env) => run(dir, command, args, env),
+    pulumi: (...args) =>
+      run(dir, join(dir, "node_modules", ".bin", "pulumi"), ["--non-interactive", ...args]),
+    containers: (part) =>
+      dockerLines(
+        "ps",
+        "-q",
+        "--no-trunc",
+        ...mine,
+        "--filter",
+        `label=inference-stack.part=${part}`,
+      ),
+    remove: () => {
+      if (existsSync(join(dir, "node_modules"))) {
+        spawnSync("npm", ["run", "-s", "down"], { cwd: dir, stdio: "ignore" });
+      }
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What of a clone is on the engine. */
+export function leftovers(id: string): string[] {
+  const mine = ["--filter", `label=inference-stack.clone=${id}`];
+  return [
+    ...dockerLines("ps", "-aq", ...mine),
+    ...dockerLines("network", "ls", "-q", ...mine),
+    ...dockerLines("volume", "ls", "-q", ...mine),
+    ...dockerLines("images", "-aq", ...mine),
+  ];
+}

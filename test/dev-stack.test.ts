@@ -1,0 +1,303 @@
+// The dev stack from a fresh clone to its last trace, on a real engine.
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { baseImages, versions } from "../toolchain/versions.mjs";
+import { type Clone, docker, dockerLines, freePort, freshClone, leftovers } from "./clone.ts";
+import { constantTraffic, predict } from "./traffic.ts";
+
+let clone: Clone;
+let apiUrl: string;
+
+const set = async (key: string, value: string) => {
+  const { code, output } = await clone.pulumi("config", "set", key, "-s", "dev", "--", value);
+  expect(output).not.toContain("error");
+  expect(code).toBe(0);
+};
+const up = () => clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
+const preview = () => clone.pulumi("preview", "--expect-no-changes", "-s", "dev");
+const gitStatus = () =>
+  execFileSync("git", ["status", "--short"], { cwd: clone.dir, encoding: "utf8" });
+/** Containers by part: what a change replaced shows in the ids. */
+const running = () =>
+  Object.fromEntries(
+    ["service", "gateway", "loadtest", "worker"].map((part) => [part, clone.containers(part)]),
+  );
+
+beforeAll(async () => {
+  clone = freshClone("dev");
+  // Free ports, so that a stack of somebody's own may run beside this.
+  const settings = join(clone.dir, "Pulumi.dev.yaml");
+  writeFileSync(
+    settings,
+    `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${await freePort()}"\n` +
+      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
+  );
+  execFileSync(
+    "git",
+    ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qam", "ports"],
+    {
+      cwd: clone.dir,
+    },
+  );
+});
+
+afterAll(() => {
+  clone.remove();
+});
+
+describe("from a fresh clone", () => {
+  test("npm run demo ends with a prediction and a load table, and a clean work tree", async () => {
+    const { code, output } = await clone.run("npm", ["run", "demo"], { CI: "true" });
+    expect(output).toMatch(/200 \{.*"setosa"/);
+    expect(output).toMatch(/POST\s+\/predict\s+\d+/);
+    expect(code).toBe(0);
+    expect(gitStatus()).toBe("");
+    const outputs = await clone.pulumi("stack", "output", "--json", "-s", "dev");
+    apiUrl = (JSON.parse(outputs.stdout) as { apiUrl: string }).apiUrl;
+  });
+
+  test("a preview after it changes nothing, and a refresh finds no drift", async () => {
+    expect((await preview()).code).toBe(0);
+    const refresh = await clone.pulumi("refresh", "--yes", "--expect-no-changes", "-s", "dev");
+    expect(refresh.code).toBe(0);
+  });
+
+  test("images are a base and what runs: no npm, the service's under 80 MB above its base", () => {
+    const size = (image: string) => Number(docker("image", "inspect", "-f", "{{.Size}}", image));
+    const [service = ""] = clone.containers("service");
+    const image = docker("inspect", "-f", "{{.Image}}", service);
+    expect(size(image) - size(baseImages.node)).toBeLessThan(80e6);
+    expect(docker("exec", service, "bash", "-c", "type -P npm || echo none")).toBe("none");
+  });
+
+  test("npm run status tells parts, limits, health, networks and requests", async () => {
+    const { code, stdout } = await clone.run("npm", [
+      "run",
+      "-s",
+      "status",
+      "--",
+      "-s",
+      "dev",
+      "--json",
+    ]);
+    expect(code).toBe(0);
+    const [stack] = JSON.parse(stdout) as [
+      {
+        containers: {
+          part: string;
+          state: string;
+          cpus: number;
+          memory: number;
+          requests: number | null;
+        }[];
+        networks: { members: string[] }[];
+      },
+    ];
+    const service = stack.containers.find(({ part }) => part === "service");
+    expect(service).toMatchObject({ state: "running, healthy", cpus: 1, memory: 256 });
+    expect(service?.requests).toBeGreaterThan(0);
+    expect(stack.containers.map(({ part }) => part).sort()).toEqual(
+      expect.arrayContaining(["gateway", "loadtest", "service", "worker"]),
+    );
+    expect(stack.networks[0]?.members).toHaveLength(stack.containers.length);
+    const text = await clone.run("npm", ["run", "-s", "status"]);
+    expect(text.stdout).toMatch(/service\s+inference-0\S*\s+running, healthy\s+1\s+256MB/);
+  });
+});
+
+describe("somebody's own Pulumi", () => {
+  test("previews the same program with a home, a backend and a passphrase of their own", async () => {
+    const home = mkdtempSync(join(tmpdir(), "own-pulumi-"));
+    const backend = mkdtempSync(join(tmpdir(), "own-backend-"));
+    const settings = join(clone.dir, "Pulumi.own.yaml");
+    const cli = join(clone.dir, ".state", "pulumi", "versions", versions.pulumi, "bin");
+    symlinkSync(join(clone.dir, ".state", "pulumi", "plugins"), join(home, "plugins"));
+    const env = {
+      PULUMI_HOME: home,
+      PULUMI_BACKEND_URL: `file://${backend}`,
+      PULUMI_CONFIG_PASSPHRASE: "their own",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      PATH: `${cli}:${join(clone.dir, "node_modules", ".bin")}:${process.env["PATH"] ?? ""}`,
+    };
+    const pulumi = (...args: string[]) =>
+      clone.run(join(cli, "pulumi"), [...args, "--non-interactive"], env);
+    try {
+      expect((await pulumi("stack", "init", "own")).code).toBe(0);
+      for (const key of ["apiPort", "loadtestPort"]) {
+        expect((await pulumi("config", "set", key, String(await freePort()))).code).toBe(0);
+      }
+      const { code, output } = await pulumi("preview");
+      expect(output).toMatch(/Container\s+inference-0\s+create/);
+      expect(code).toBe(0);
+      expect(readFileSync(settings, "utf8")).toContain("encryptionsalt");
+    } finally {
+      rmSync(settings, { force: true });
+      rmSync(home, { recursive: true, force: true });
+      rmSync(backend, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("while requests come in", () => {
+  test("other limits replace only the service, and lose no request", async () => {
+    const before = running();
+    await set("cpus", "0.25");
+    await set("memory", "128MB");
+    const traffic = constantTraffic(apiUrl);
+    const { code } = await up();
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const { sent, failures } = await traffic.stop();
+    expect(code).toBe(0);
+    expect(failures).toEqual([]);
+    expect(sent).toBeGreaterThan(200);
+
+    const after = running();
+    expect({ ...after, service: [] }).toEqual({ ...before, service: [] });
+    expect(after["service"]).toHaveLength(1);
+    expect(after["service"]).not.toEqual(before["service"]);
+    const { NanoCpus, Memory, MemorySwap } = JSON.parse(
+      docker("inspect", "-f", "{{json .HostConfig}}", after["service"]?.[0] ?? ""),
+    ) as Record<string, number>;
+    expect({ NanoCpus, Memory, MemorySwap }).toEqual({
+      NanoCpus: 250_000_000,
+      Memory: 128 * 1024 ** 2,
+      MemorySwap: 128 * 1024 ** 2,
+    });
+  });
+
+  test("an edited line of the service rebuilds its image alone, and rolls it without a loss", async () => {
+    const before = running();
+    const file = join(clone.dir, "service", "main.ts");
+    utimesSync(file, new Date(), new Date());
+    expect((await preview()).code).toBe(0);
+
+    writeFileSync(file, `${readFileSync(file, "utf8")}\nprocess.title = "edited";\n`);
+    const traffic = constantTraffic(apiUrl);
+    const { code } = await up();
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(await traffic.stop()).toMatchObject({ failures: [] });
+    expect(code).toBe(0);
+    const after = running();
+    expect(after["service"]).not.toEqual(before["service"]);
+    expect({ ...after, service: [] }).toEqual({ ...before, service: [] });
+  });
+});
+
+describe("an up that was killed", () => {
+  test("is recovered by the next one", async () => {
+    await set("replicas", "2");
+    const child = spawn(
+      join(clone.dir, "node_modules", ".bin", "pulumi"),
+      ["up", "--yes", "--skip-preview", "--non-interactive", "-s", "dev"],
+      { cwd: clone.dir, stdio: ["ignore", "pipe", "pipe"], detached: true },
+    );
+    // In the middle: the new replica is being made.
+    await new Promise<void>((resolve) => {
+      child.stdout.on("data", (chunk: Buffer) => {
+        if (/Container inference-1 creating/.test(chunk.toString())) setTimeout(resolve, 500);
+      });
+    });
+    process.kill(-(child.pid ?? 0), "SIGKILL");
+    await new Promise((resolve) => child.once("close", resolve));
+
+    const next = await up();
+    expect(next.output).toMatch(/cleared the lock of process \d+, which is gone/);
+    expect(next.code).toBe(0);
+    expect(clone.containers("service")).toHaveLength(2);
+    expect((await preview()).code).toBe(0);
+    expect((await predict(apiUrl)).status).toBe(200);
+  });
+});
+
+describe("bad input changes nothing and is named in one sentence", () => {
+  test.each([
+    ["cpus", "0"],
+    ["cpus", "512"],
+    ["memory", "banana"],
+    ["memroy", "256MB"],
+    ["network", "no-such-network"],
+  ])("%s=%s", async (key, value) => {
+    const before = running();
+    const old = await clone.pulumi("config", "get", key, "-s", "dev");
+    await set(key, value);
+    const { code, output } = await up();
+    if (old.code === 0) await set(key, old.stdout.trim());
+    else await clone.pulumi("config", "rm", key, "-s", "dev");
+    expect(code).not.toBe(0);
+    expect(output).toContain(key);
+    expect(output).not.toMatch(/^\s+at .*\.ts:/m);
+    expect(running()).toEqual(before);
+  });
+
+  test("a port in use", async () => {
+    const before = running();
+    const port = await freePort();
+    const server = createServer().listen(port, "127.0.0.1");
+    const old = await clone.pulumi("config", "get", "apiPort", "-s", "dev");
+    await set("apiPort", String(port));
+    const { code, output } = await up();
+    await set("apiPort", old.stdout.trim());
+    server.close();
+    expect(code).not.toBe(0);
+    expect(output).toContain(`apiPort is ${port}, but something else listens there`);
+    expect(running()).toEqual(before);
+  });
+
+  test("no Docker engine", async () => {
+    const { code, output } = await clone.run(
+      join(clone.dir, "node_modules", ".bin", "pulumi"),
+      ["preview", "--non-interactive", "-s", "dev"],
+      { DOCKER_HOST: "unix:///nowhere/docker.sock" },
+    );
+    expect(code).not.toBe(0);
+    expect(output).toContain("no Docker engine answers at unix:///nowhere/docker.sock");
+  });
+});
+
+describe("an existing network", () => {
+  test("is joined for traffic, and left as it was", async () => {
+    const name = `testnet-${clone.id}`;
+    docker("network", "create", name);
+    try {
+      await set("network", name);
+      expect((await up()).code).toBe(0);
+      expect((await predict(apiUrl)).status).toBe(200);
+      const members = JSON.parse(
+        docker("network", "inspect", "-f", "{{json .Containers}}", name),
+      ) as Record<string, unknown>;
+      expect(Object.keys(members)).toEqual(expect.arrayContaining(clone.containers("service")));
+      await clone.pulumi("config", "rm", "network", "-s", "dev");
+      expect((await up()).code).toBe(0);
+      expect(docker("network", "inspect", "-f", "{{len .Containers}}", name)).toBe("0");
+    } finally {
+      docker("network", "rm", name);
+    }
+  });
+});
+
+describe("the end", () => {
+  test("pulumi destroy leaves nothing", async () => {
+    const { code } = await clone.pulumi("destroy", "--yes", "--skip-preview", "-s", "dev");
+    expect(code).toBe(0);
+    expect(leftovers(clone.id)).toEqual([]);
+  });
+
+  test("npm run down leaves nothing, even of what no state knows", async () => {
+    expect((await up()).code).toBe(0);
+    docker(
+      ...["run", "-d", "--label", `inference-stack.clone=${clone.id}`, "--entrypoint", "sleep"],
+      ...[
+        dockerLines("images", "-q", "--filter", `label=inference-stack.clone=${clone.id}`)[0] ?? "",
+        "600",
+      ],
+    );
+    const { code, output } = await clone.run("npm", ["run", "-s", "down"]);
+    expect(output).toContain("nothing of this clone's stacks is left");
+    expect(code).toBe(0);
+    expect(leftovers(clone.id)).toEqual([]);
+  });
+});

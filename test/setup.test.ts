@@ -1,0 +1,155 @@
+// The set-up itself, as a person runs it.
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, open, readdir, rm, stat, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { sha256 } from "../toolchain/cache.mjs";
+import { root } from "../toolchain/clone.mjs";
+import { pluginDir, projectNode } from "../toolchain/paths.mjs";
+import { which } from "../toolchain/process.mjs";
+import { goPieces } from "../toolchain/steps/pulumi.mjs";
+
+interface Ended {
+  code: number | null;
+  text: string;
+  seconds: number;
+}
+
+/** Starts the set-up; env says what differs from this process's, prefix by whom it is started. */
+function start(env: NodeJS.ProcessEnv = {}, prefix: string[] = [], args: string[] = []) {
+  const [command = "", ...rest] = [...prefix, projectNode, "toolchain/setup.mjs", ...args];
+  const child = spawn(command, rest, {
+    cwd: root,
+    env: { ...process.env, CI: "", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const started = Date.now();
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (part: string) => (text += part));
+  }
+  const ended = once(child, "close").then(([code]): Ended => ({
+    code: code as number | null,
+    text,
+    seconds: (Date.now() - started) / 1000,
+  }));
+  return { child, ended };
+}
+
+const setup = (...given: Parameters<typeof start>) => start(...given).ended;
+
+test("a second run keeps everything, asks no network and takes under 3 s", async () => {
+  await setup({}, [], ["--yes"]);
+  const runs = [await setup(), await setup(), await setup()];
+  for (const { code, text } of runs) {
+    expect(text).toMatch(/^ready/m);
+    expect(text).not.toMatch(/reached|built from|pulled|downloaded/);
+    expect(code).toBe(0);
+  }
+  // The fastest: the slower ones waited for whatever else the machine does.
+  expect(Math.min(...runs.map(({ seconds }) => seconds))).toBeLessThan(3);
+});
+
+describe("what cannot be", () => {
+  test.each([
+    [
+      { TOOLCHAIN_SOURCE: "banana" },
+      [],
+      1,
+      /^setup: TOOLCHAIN_SOURCE=banana .*download or registries/,
+    ],
+    [{}, ["--fast"], 2, /^setup: Unknown option '--fast'/],
+    [{}, ["--images", "nonesuch"], 1, /^setup: there is no image nonesuch: choose from base-/m],
+    [
+      { DOCKER_HOST: "unix:///nonexistent.sock" },
+      [],
+      1,
+      /^setup: the Docker engine at unix:\/\/\/nonexistent.sock does not answer/m,
+    ],
+  ])("%o %o ends in one sentence", async (env, args, code, sentence) => {
+    const ended = await setup(env, [], args);
+    expect(ended.text).toMatch(sentence);
+    expect(ended.text).not.toMatch(/^\s+at /m);
+    expect(ended.code).toBe(code);
+  });
+
+  test("a user without Docker is told what to have installed", async () => {
+    const bin = await mkdtemp(join(tmpdir(), "no-docker-"));
+    await symlink(projectNode, join(bin, "node"));
+    // As root the same machine would offer to install one.
+    const nobody =
+      process.getuid?.() === 0
+        ? [which("setpriv") ?? "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        : [];
+    const env = { PATH: bin, DOCKER_HOST: "" };
+    const { code, text } = await setup(env, nobody);
+    await rm(bin, { recursive: true });
+    expect(text).toMatch(/^setup: no Docker engine answers and only root may install one: have/m);
+    expect(text).not.toMatch(/^\s+at /m);
+    expect(code).toBe(1);
+  });
+});
+
+// Where there is no Go, nothing is built: such a machine downloads.
+describe.runIf(which("go"))("with a cache of its own", () => {
+  let cache: string;
+  let env: NodeJS.ProcessEnv;
+  const entries = async () => {
+    const names = await readdir(join(cache, "inference-stack")).catch(() => []);
+    return names.filter((name) => name !== "tmp" && name !== "sources.json");
+  };
+
+  beforeAll(async () => {
+    cache = await mkdtemp(join(tmpdir(), "setup-cache-"));
+    // Go's own cache is found by XDG_CACHE_HOME too; what is compiled there stays of use.
+    const GOCACHE = execFileSync("go", ["env", "GOCACHE"], { encoding: "utf8" }).trim();
+    env = { XDG_CACHE_HOME: cache, TOOLCHAIN_SOURCE: "registries", GOCACHE };
+  });
+
+  afterAll(async () => {
+    await rm(cache, { recursive: true, force: true });
+  });
+
+  test("a set-up killed with -9 leaves nothing believed, the next one completes", async () => {
+    const { child, ended } = start(env);
+    while (!(await readdir(join(cache, "inference-stack", "tmp")).catch(() => [])).length) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    child.kill("SIGKILL");
+    await ended;
+    expect(await entries()).toEqual([]);
+
+    const { code, text } = await setup(env, [], ["--yes"]);
+    expect(text).toMatch(/^ready/m);
+    expect(code).toBe(0);
+    expect(await entries()).toEqual(expect.arrayContaining(goPieces.map(({ name }) => name)));
+    expect(await readdir(join(cache, "inference-stack", "tmp"))).toEqual([]);
+  });
+
+  test("a damaged piece is noticed and made again, in the cache and where it is used", async () => {
+    const [key = ""] = await readdir(join(cache, "inference-stack", "resource-command"));
+    const piece = join(
+      cache,
+      "inference-stack",
+      "resource-command",
+      key,
+      "pulumi-resource-command",
+    );
+    const whole = await sha256(piece);
+    const file = await open(piece, "r+");
+    await file.write("damaged", (await stat(piece)).size / 2);
+    await file.close();
+
+    const { code, text } = await setup(env);
+    expect(text).toMatch(/Command plugin .*: its cached copy is damaged .*making it again/);
+    expect(text).toMatch(/✓ Command plugin .* built from Go modules/);
+    expect(text).not.toMatch(/✓ (Docker plugin|Pulumi CLI)/);
+    expect(code).toBe(0);
+    expect(await sha256(piece)).toBe(whole);
+    expect(await sha256(join(pluginDir("command"), "pulumi-resource-command"))).toBe(whole);
+  });
+});

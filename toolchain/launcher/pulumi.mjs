@@ -1,0 +1,92 @@
+#!/usr/bin/env node
+// `npx pulumi` in this project: prepares the clone, then runs the genuine CLI with the same
+// arguments. See environment.mjs, salt.mjs and recover.mjs for what is prepared.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { pulumiCli, pulumiHome } from "../paths.mjs";
+import { pulumiEnvironment } from "./environment.mjs";
+import { checkpointFile, clearDeadLocks, removeUnrecorded } from "./recover.mjs";
+import { lendSalts, settingsFile, takeSalts } from "./salt.mjs";
+
+const args = process.argv.slice(2);
+
+if (!existsSync(pulumiCli)) {
+  console.error("error: Pulumi is not set up in this clone. Run `npm run setup` first.");
+  process.exit(1);
+}
+
+const env = { ...process.env, ...pulumiEnvironment() };
+/** The local backend of this clone is in use, and not one of the caller's own. */
+const ownBackend = process.env["PULUMI_BACKEND_URL"] === undefined;
+
+/** The stack that the arguments name. */
+function namedStack() {
+  const at = args.findIndex((arg) => arg === "-s" || arg === "--stack");
+  if (at >= 0) return args[at + 1];
+  return args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
+}
+
+/** The stack that `pulumi stack select` chose in this clone. */
+function selectedStack() {
+  const dir = join(pulumiHome, "workspaces");
+  if (!existsSync(dir)) return undefined;
+  for (const name of readdirSync(dir)) {
+    const stack = JSON.parse(readFileSync(join(dir, name), "utf8")).stack;
+    if (typeof stack === "string" && existsSync(checkpointFile(stack))) return stack;
+  }
+  return undefined;
+}
+
+const needStack = new Set(
+  "up update preview pre destroy down refresh config stack watch logs state cancel import".split(
+    " ",
+  ),
+);
+const changeStack = new Set(["up", "update", "destroy", "down", "refresh"]);
+const takesValue = new Set(["-s", "--stack", "-C", "--cwd", "--color", "-v", "--verbose"]);
+const words = args.filter((arg, i) => !arg.startsWith("-") && !takesValue.has(args[i - 1] ?? ""));
+const verb = words[0] ?? "";
+const asksForHelp = args.includes("--help") || args.includes("-h");
+const onlyNamesStack =
+  verb === "stack" && ["init", "ls", "rm", "select"].some((w) => args.includes(w));
+
+lendSalts();
+let stack;
+if (ownBackend && needStack.has(verb) && !asksForHelp) {
+  const selected = selectedStack();
+  stack = namedStack() ?? selected ?? "dev";
+  if (!onlyNamesStack || args.includes("select")) makeStack(stack, selected === undefined);
+  if (changeStack.has(verb)) {
+    const done = [...clearDeadLocks(stack), ...removeUnrecorded(stack)];
+    for (const what of done) console.error(`inference-stack: ${what}`);
+  }
+}
+
+const child = spawn(pulumiCli, args, { stdio: "inherit", env });
+// The terminal sends its signals to the whole group; others reach only this process.
+process.on("SIGINT", () => undefined);
+for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) {
+  process.on(signal, () => child.kill(signal));
+}
+child.on("exit", (code, signal) => {
+  takeSalts();
+  process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0));
+});
+
+/**
+ * Makes a stack that has a settings file but is not in the backend yet.
+ * @param {string} name
+ * @param {boolean} select
+ */
+function makeStack(name, select) {
+  if (existsSync(checkpointFile(name)) || !existsSync(settingsFile(name))) return;
+  const init = ["stack", "init", name, "--non-interactive", ...(select ? [] : ["--no-select"])];
+  const made = spawnSync(pulumiCli, init, { env, encoding: "utf8" });
+  if (made.status !== 0) {
+    takeSalts();
+    console.error(`error: the stack ${name} could not be made:\n${made.stderr}`);
+    process.exit(made.status ?? 1);
+  }
+}

@@ -1,0 +1,93 @@
+import { z } from "zod";
+
+const alias = z.object({
+  name: z.string(),
+  alias: z.string(),
+  version: z.string(),
+  before: z.string().nullable(),
+});
+const published = z.object({
+  name: z.string(),
+  version: z.string(),
+  digest: z.string(),
+  alias: z.string().optional(),
+  agreement: z
+    .object({
+      rows: z.number(),
+      agreed: z.number(),
+      difference: z.number().nullable(),
+      disagreements: z.array(
+        z.object({ row: z.number(), original: z.unknown(), converted: z.unknown() }),
+      ),
+    })
+    .optional(),
+});
+const versions = z.object({
+  name: z.string(),
+  versions: z.array(
+    z.object({
+      version: z.string(),
+      aliases: z.array(z.string()),
+      stage: z.string().nullable(),
+      created: z.number(),
+      onnx: z.boolean(),
+      digest: z.string().nullable(),
+      source: z.string().nullable(),
+    }),
+  ),
+});
+
+/** The result of a command, for people. */
+export function describe(
+  command: "publish" | "list" | "promote" | "rollback",
+  result: unknown,
+): string {
+  switch (command) {
+    case "publish": {
+      const { name, version, digest, alias, agreement } = published.parse(result);
+      return [
+        ...(agreement?.disagreements ?? []).map(
+          ({ row, original, converted }) =>
+            `row ${row}: ${JSON.stringify(original)} became ${JSON.stringify(converted)}`,
+        ),
+        ...(agreement
+          ? [`${agreement.agreed} of ${agreement.rows} rows agree with the original`]
+          : []),
+        `${name} version ${version}, digest ${digest.slice(0, 12)}…`,
+        ...(alias === undefined ? [] : [`${alias} now points at it`]),
+        "",
+      ].join("\n");
+    }
+    case "list": {
+      const { name, versions: found } = versions.parse(result);
+      const rows = found.map((each) => [
+        each.version,
+        each.aliases.join(",") || "-",
+        each.stage ?? "-",
+        new Date(each.created).toISOString().slice(0, 16).replace("T", " "),
+        each.onnx ? (each.digest ?? "").slice(0, 12) : "not by us",
+        each.source ?? "-",
+      ]);
+      const head = ["version", "aliases", "stage", "created", "digest", "made of"];
+      return `${name}\n${table([head, ...rows])}\n`;
+    }
+    case "promote":
+    case "rollback": {
+      const moved = alias.parse(result);
+      const before = moved.before === null ? "" : `, before at ${moved.before}`;
+      return `${moved.alias} of ${moved.name} points at version ${moved.version}${before}\n`;
+    }
+  }
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, k) => Math.max(...rows.map((row) => row[k]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, k) => cell.padEnd(widths[k] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

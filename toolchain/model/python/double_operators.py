@@ -1,0 +1,384 @@
+"""Converters to ONNX, in doubles, for estimators whose own converter only knows 32-bit floats.
+
+scikit-learn computes in doubles; a threshold or a mean rounded to 32 bits moves rows across a
+decision boundary. ONNX Runtime has double kernels for everything used here.
+"""
+
+import numpy as np
+from onnx import TensorProto, helper
+from skl2onnx import update_registered_converter
+from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
+from sklearn import ensemble, impute, linear_model, svm, tree
+
+ML = "ai.onnx.ml"
+
+
+class Graph:
+    """Adds nodes to the container of a converter: one call a node, its output's name returned."""
+
+    def __init__(self, scope, container):
+        self.scope, self.container = scope, container
+
+    def const(self, value, kind=TensorProto.DOUBLE):
+        array = np.asarray(value)
+        name = self.scope.get_unique_variable_name("const")
+        flat = array.ravel().tolist()
+        if kind == TensorProto.STRING:
+            flat = [str(each).encode() for each in flat]
+        self.container.add_initializer(name, kind, list(array.shape), flat)
+        return name
+
+    def __call__(self, op, *inputs, out=None, domain="", version=19, **attributes):
+        output = out or self.scope.get_unique_variable_name(op)
+        self.container.add_node(
+            op,
+            list(inputs),
+            [output],
+            op_domain=domain,
+            op_version=version,
+            name=self.scope.get_unique_operator_name(op),
+            **attributes,
+        )
+        return output
+
+    def cast(self, value, to, out=None):
+        return self("Cast", value, to=to, out=out)
+
+
+def join(g, operator):
+    """The operator's inputs as one [N, F] double."""
+    parts = [
+        each.full_name
+        if isinstance(each.type, DoubleTensorType)
+        else g.cast(each.full_name, TensorProto.DOUBLE)
+        for each in operator.inputs
+    ]
+    return parts[0] if len(parts) == 1 else g("Concat", *parts, axis=1)
+
+
+class Ensemble:
+    """Nodes and leaves of decision trees, gathered for one TreeEnsembleRegressor node."""
+
+    def __init__(self, n_targets):
+        self.n_targets = n_targets
+        self.nodes = {
+            key: []
+            for key in (
+                "treeids nodeids featureids values modes truenodeids falsenodeids "
+                "missing_value_tracks_true"
+            ).split()
+        }
+        self.target = {key: [] for key in "treeids nodeids ids weights".split()}
+        self.trees = 0
+
+    def add(self, rows, weights):
+        """`rows`: (feature, threshold, left, right, missing goes left) or None for a leaf;
+        `weights`: for each leaf its {target: weight}."""
+        for node, row in enumerate(rows):
+            feature, threshold, left, right, missing_left = row or (0, 0.0, 0, 0, False)
+            for key, value in (
+                ("treeids", self.trees),
+                ("nodeids", node),
+                ("featureids", int(feature)),
+                ("values", float(threshold)),
+                ("modes", "BRANCH_LEQ" if row else "LEAF"),
+                ("truenodeids", int(left)),
+                ("falsenodeids", int(right)),
+                ("missing_value_tracks_true", int(missing_left)),
+            ):
+                self.nodes[key].append(value)
+            for target, weight in (weights[node] if row is None else {}).items():
+                for key, value in (
+                    ("treeids", self.trees),
+                    ("nodeids", node),
+                    ("ids", int(target)),
+                    ("weights", float(weight)),
+                ):
+                    self.target[key].append(value)
+        self.trees += 1
+
+    def add_fitted(self, fitted, weights_of):
+        """A tree of scikit-learn; `weights_of(values)` gives a leaf's {target: weight}."""
+        t = fitted.tree_
+        left, right = t.children_left, t.children_right
+        missing = getattr(t, "missing_go_to_left", np.zeros(t.node_count))
+        rows, weights = [], []
+        for node in range(t.node_count):
+            leaf = left[node] == right[node]
+            rows.append(
+                None
+                if leaf
+                else (t.feature[node], t.threshold[node], left[node], right[node], missing[node])
+            )
+            weights.append(weights_of(t.value[node]) if leaf else {})
+        self.add(rows, weights)
+
+    def into(self, g, x):
+        """Sums of the trees for each target: [N, targets], doubles."""
+        n, t = self.nodes, self.target
+
+        def tensor(name, values):
+            return helper.make_tensor(name, TensorProto.DOUBLE, [len(values)], values)
+
+        sums = g(
+            "TreeEnsembleRegressor",
+            x,
+            domain=ML,
+            version=3,
+            n_targets=self.n_targets,
+            nodes_treeids=n["treeids"],
+            nodes_nodeids=n["nodeids"],
+            nodes_featureids=n["featureids"],
+            nodes_values_as_tensor=tensor("nodes_values_as_tensor", n["values"]),
+            nodes_modes=n["modes"],
+            nodes_truenodeids=n["truenodeids"],
+            nodes_falsenodeids=n["falsenodeids"],
+            nodes_missing_value_tracks_true=n["missing_value_tracks_true"],
+            target_treeids=t["treeids"],
+            target_nodeids=t["nodeids"],
+            target_ids=t["ids"],
+            target_weights_as_tensor=tensor("target_weights_as_tensor", t["weights"]),
+        )
+        return g.cast(sums, TensorProto.DOUBLE)
+
+
+def labels(g, operator, chosen):
+    """Class indices [N] as the classifier's own labels, into its first output."""
+    classes, out = operator.raw_operator.classes_, operator.outputs[0].full_name
+    if np.issubdtype(classes.dtype, np.integer) or classes.dtype == bool:
+        table = g.const(classes.astype(np.int64), TensorProto.INT64)
+    else:
+        table = g.const(classes, TensorProto.STRING)
+    g("Gather", table, chosen, axis=0, out=out)
+
+
+def classify(g, operator, probabilities):
+    labels(g, operator, g("ArgMax", probabilities, axis=1, keepdims=0))
+    g("Identity", probabilities, out=operator.outputs[1].full_name)
+
+
+def as_float32(g, x):
+    """scikit-learn's trees compare inputs rounded to 32 bits with thresholds of 64."""
+    return g.cast(g.cast(x, TensorProto.FLOAT), TensorProto.DOUBLE)
+
+
+def trees_of(model):
+    return getattr(model, "estimators_", None) or [model]
+
+
+def tree_classifier(scope, operator, container):
+    g, model = Graph(scope, container), operator.raw_operator
+    members = trees_of(model)
+    gathered = Ensemble(len(model.classes_))
+
+    def weights_of(values):
+        share = values[0] / values[0].sum() / len(members)
+        return {k: each for k, each in enumerate(share) if each != 0} or {0: 0.0}
+
+    for member in members:
+        gathered.add_fitted(member, weights_of)
+    classify(g, operator, gathered.into(g, as_float32(g, join(g, operator))))
+
+
+def tree_regressor(scope, operator, container):
+    g, model = Graph(scope, container), operator.raw_operator
+    members = trees_of(model)
+    gathered = Ensemble(model.n_outputs_)
+    for member in members:
+        gathered.add_fitted(
+            member, lambda values: {k: row[0] / len(members) for k, row in enumerate(values)}
+        )
+    sums = gathered.into(g, as_float32(g, join(g, operator)))
+    g("Identity", sums, out=operator.outputs[0].full_name)
+
+
+def boosted(g, operator):
+    """Raw scores of gradient boosting: [N, 1] or [N, classes]."""
+    model = operator.raw_operator
+    x = as_float32(g, join(g, operator))
+    width = model.estimators_.shape[1]
+    gathered = Ensemble(width)
+    for stage in model.estimators_:
+        for k, member in enumerate(stage):
+            gathered.add_fitted(
+                member, lambda values, k=k: {k: values[0][0] * model.learning_rate}
+            )
+    start = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))
+    return g("Add", gathered.into(g, x), g.const(np.asarray(start, dtype=np.float64)))
+
+
+def histogram_boosted(g, operator):
+    model = operator.raw_operator
+    if model.is_categorical_ is not None and np.any(model.is_categorical_):
+        raise NotImplementedError("categorical_features of histogram gradient boosting")
+    width = model.n_trees_per_iteration_
+    gathered = Ensemble(width)
+    for stage in model._predictors:
+        for k, predictor in enumerate(stage):
+            rows, weights = [], []
+            for node in predictor.nodes:
+                leaf = bool(node["is_leaf"])
+                rows.append(
+                    None
+                    if leaf
+                    else (
+                        node["feature_idx"],
+                        # ONNX has no infinity to compare with in every kernel.
+                        np.clip(node["num_threshold"], -1.7e308, 1.7e308),
+                        node["left"],
+                        node["right"],
+                        node["missing_go_to_left"],
+                    )
+                )
+                weights.append({k: node["value"]} if leaf else {})
+            gathered.add(rows, weights)
+    base = np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1, width)
+    return g("Add", gathered.into(g, join(g, operator)), g.const(base))
+
+
+def boosting_classifier(raw):
+    def convert(scope, operator, container):
+        g = Graph(scope, container)
+        scores = raw(g, operator)
+        if len(operator.raw_operator.classes_) > 2:
+            classify(g, operator, g("Softmax", scores, axis=1))
+            return
+        positive = g("Sigmoid", scores)
+        classify(g, operator, g("Concat", g("Sub", g.const([[1.0]]), positive), positive, axis=1))
+
+    return convert
+
+
+def boosting_regressor(raw):
+    def convert(scope, operator, container):
+        g = Graph(scope, container)
+        loss = getattr(operator.raw_operator, "loss", "squared_error")
+        scores = raw(g, operator)
+        exponential = loss in ("poisson", "gamma")
+        g("Exp" if exponential else "Identity", scores, out=operator.outputs[0].full_name)
+
+    return convert
+
+
+def classifier_shape(operator):
+    classes = operator.raw_operator.classes_
+    whole = np.issubdtype(classes.dtype, np.integer) or classes.dtype == bool
+    operator.outputs[0].type = (Int64TensorType if whole else StringTensorType)([None])
+    operator.outputs[1].type = DoubleTensorType([None, len(classes)])
+
+
+def regressor_shape(operator):
+    outputs = getattr(operator.raw_operator, "n_outputs_", 1)
+    operator.outputs[0].type = DoubleTensorType([None, outputs])
+
+
+def ridge_classifier(scope, operator, container):
+    """Labels, and the scores they are decided by in the place of probabilities it does not have."""
+    g, model = Graph(scope, container), operator.raw_operator
+    weights = np.atleast_2d(np.asarray(model.coef_, dtype=np.float64)).T
+    start = np.asarray(model.intercept_, dtype=np.float64).reshape(1, -1)
+    scores = g("Add", g("MatMul", join(g, operator), g.const(weights)), g.const(start))
+    if len(model.classes_) == 2:
+        scores = g("Concat", g("Neg", scores), scores, axis=1)
+    classify(g, operator, scores)
+
+
+def support_regressor(scope, operator, container):
+    g, model = Graph(scope, container), operator.raw_operator
+    if callable(model.kernel) or model.kernel == "precomputed":
+        raise NotImplementedError(f"kernel {model.kernel} of {type(model).__name__}")
+    x = join(g, operator)
+    vectors = np.asarray(model.support_vectors_, dtype=np.float64)
+    dot = g("MatMul", x, g.const(vectors.T))
+    if model.kernel == "rbf":
+        own = g("ReduceSum", g("Mul", x, x), g.const([1], TensorProto.INT64), keepdims=1)
+        square = g("Add", own, g.const((vectors**2).sum(axis=1)[None, :]))
+        distance = g("Sub", square, g("Mul", dot, g.const([[2.0]])))
+        kernel = g("Exp", g("Mul", distance, g.const([[-model._gamma]])))
+    elif model.kernel == "linear":
+        kernel = dot
+    else:
+        inner = g("Add", g("Mul", dot, g.const([[model._gamma]])), g.const([[model.coef0]]))
+        if model.kernel == "poly":
+            kernel = g("Pow", inner, g.const([[float(model.degree)]]))
+        else:
+            kernel = g("Tanh", inner)
+    dual = np.asarray(model.dual_coef_, dtype=np.float64).T
+    value = g("MatMul", kernel, g.const(dual))
+    start = g.const(np.asarray(model.intercept_, dtype=np.float64).reshape(1, 1))
+    g("Add", value, start, out=operator.outputs[0].full_name)
+
+
+def imputer_shape(operator):
+    model = operator.raw_operator
+    kept = len(kept_columns(model))
+    text = isinstance(operator.inputs[0].type, StringTensorType)
+    shape = [None, kept]
+    operator.outputs[0].type = StringTensorType(shape) if text else DoubleTensorType(shape)
+
+
+def is_nan(value):
+    return isinstance(value, (float, np.floating)) and np.isnan(value)
+
+
+def kept_columns(model):
+    """Columns without a single value at fitting time have no statistic and are dropped."""
+    if model.keep_empty_features:
+        return list(range(len(model.statistics_)))
+    return [k for k, each in enumerate(model.statistics_) if not is_nan(each)]
+
+
+def imputer(scope, operator, container):
+    g, model = Graph(scope, container), operator.raw_operator
+    if model.add_indicator:
+        raise NotImplementedError("add_indicator of SimpleImputer")
+    kept = kept_columns(model)
+    text = isinstance(operator.inputs[0].type, StringTensorType)
+    kind = TensorProto.STRING if text else TensorProto.DOUBLE
+    if text:
+        parts = [each.full_name for each in operator.inputs]
+        x = parts[0] if len(parts) == 1 else g("Concat", *parts, axis=1)
+    else:
+        x = join(g, operator)
+    if len(kept) < len(model.statistics_):
+        x = g("Gather", x, g.const(kept, TensorProto.INT64), axis=1)
+    fill = g.const([[model.statistics_[k] for k in kept]], kind)
+    if text:
+        # A tensor of strings has no null: the empty string stands for a missing one.
+        marks = model.missing_values
+        missing = g("Equal", x, g.const([""], kind))
+        if isinstance(marks, str) and marks != "":
+            missing = g("Or", missing, g("Equal", x, g.const([marks], kind)))
+    elif is_nan(model.missing_values) or model.missing_values is None:
+        missing = g("IsNaN", x)
+    else:
+        missing = g("Equal", x, g.const([model.missing_values]))
+    g("Where", missing, fill, x, out=operator.outputs[0].full_name)
+
+
+def register():
+    """Puts the converters above in the place of skl2onnx's own."""
+    options = {"zipmap": [True, False, "columns"], "raw_scores": [True, False], "nocl": [True, False]}
+    for model, convert in (
+        (tree.DecisionTreeClassifier, tree_classifier),
+        (tree.ExtraTreeClassifier, tree_classifier),
+        (ensemble.RandomForestClassifier, tree_classifier),
+        (ensemble.ExtraTreesClassifier, tree_classifier),
+        (ensemble.GradientBoostingClassifier, boosting_classifier(boosted)),
+        (linear_model.RidgeClassifier, ridge_classifier),
+        (ensemble.HistGradientBoostingClassifier, boosting_classifier(histogram_boosted)),
+    ):
+        name = f"Double{model.__name__}"
+        update_registered_converter(model, name, classifier_shape, convert, options=options)
+    for model, convert in (
+        (tree.DecisionTreeRegressor, tree_regressor),
+        (tree.ExtraTreeRegressor, tree_regressor),
+        (ensemble.RandomForestRegressor, tree_regressor),
+        (ensemble.ExtraTreesRegressor, tree_regressor),
+        (ensemble.GradientBoostingRegressor, boosting_regressor(boosted)),
+        (svm.SVR, support_regressor),
+        (svm.NuSVR, support_regressor),
+        (ensemble.HistGradientBoostingRegressor, boosting_regressor(histogram_boosted)),
+    ):
+        update_registered_converter(model, f"Double{model.__name__}", regressor_shape, convert)
+    update_registered_converter(impute.SimpleImputer, "DoubleSimpleImputer", imputer_shape, imputer)

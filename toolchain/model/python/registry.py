@@ -1,0 +1,103 @@
+"""The versions of one registered model, and which of them an alias serves."""
+
+import json
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from convert import Refused
+
+DIGEST_TAG = "inference-stack.sha256"
+# What an alias pointed at before, newest last: what a rollback goes back through.
+BEFORE_TAG = "inference-stack.before."
+REMEMBERED = 20
+
+
+class Registry:
+    def __init__(self, name):
+        self.name = name
+        self.client = MlflowClient()
+
+    def model(self):
+        try:
+            return self.client.get_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise Refused(
+                    f"there is no registered model {self.name}; publish one with "
+                    f"npm run model -- publish PATH --name {self.name}"
+                ) from None
+            raise
+
+    def list(self):
+        model = self.model()
+        aliases = {}
+        for alias, version in model.aliases.items():
+            aliases.setdefault(str(version), []).append(alias)
+        found = self.client.search_model_versions(f"name='{self.name}'", max_results=1000)
+        return {
+            "name": self.name,
+            "versions": [
+                {
+                    "version": str(each.version),
+                    "aliases": sorted(aliases.get(str(each.version), [])),
+                    "stage": each.current_stage,
+                    "created": each.creation_timestamp,
+                    "digest": each.tags.get(DIGEST_TAG),
+                    "onnx": DIGEST_TAG in each.tags,
+                    "source": each.tags.get("inference-stack.source"),
+                }
+                for each in sorted(found, key=lambda each: int(each.version), reverse=True)
+            ],
+        }
+
+    def register(self, model_id, run_id, tags):
+        try:
+            self.client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return self.client.create_model_version(
+            self.name, f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id
+        )
+
+    def promote(self, alias, version):
+        self.get(version)
+        before = self.pointed(alias)
+        if before != str(version):
+            past = self.past(alias)
+            self.remember(alias, [*past, before] if before else past)
+        self.client.set_registered_model_alias(self.name, alias, str(version))
+        return {"name": self.name, "alias": alias, "version": str(version), "before": before}
+
+    def rollback(self, alias):
+        before, past = self.pointed(alias), self.past(alias)
+        if not past:
+            raise Refused(f"{alias} of {self.name} has pointed at nothing before version {before}")
+        self.get(past[-1])
+        self.client.set_registered_model_alias(self.name, alias, past[-1])
+        self.remember(alias, past[:-1])
+        return {"name": self.name, "alias": alias, "version": past[-1], "before": before}
+
+    def get(self, version):
+        try:
+            return self.client.get_model_version(self.name, str(version))
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            known = ", ".join(each["version"] for each in self.list()["versions"])
+            raise Refused(f"{self.name} has no version {version}; it has {known}") from None
+
+    def pointed(self, alias):
+        version = self.model().aliases.get(alias)
+        return None if version is None else str(version)
+
+    def past(self, alias):
+        try:
+            return [str(each) for each in json.loads(self.model().tags[BEFORE_TAG + alias])]
+        except (KeyError, ValueError):
+            return []
+
+    def remember(self, alias, versions):
+        kept = json.dumps(versions[-REMEMBERED:])
+        self.client.set_registered_model_tag(self.name, BEFORE_TAG + alias, kept)

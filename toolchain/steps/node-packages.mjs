@@ -1,0 +1,71 @@
+// The npm packages of the lockfile, Node 24 among them.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { root } from "../clone.mjs";
+import { SetupError, messageOf } from "../errors.mjs";
+import { projectNode } from "../paths.mjs";
+import { run, which } from "../process.mjs";
+import { versions } from "../versions.mjs";
+
+/** @typedef {{ version?: string, optional?: boolean, link?: boolean }} LockedPackage */
+
+/**
+ * Installs what the lockfile names, where it is not there already.
+ *
+ * @param {(line: string) => void} log
+ * @returns {Promise<boolean>} whether anything had to be installed
+ */
+export async function nodePackages(log) {
+  if (matchesLockfile(root) && (await nodeVersion()) === versions.node) return false;
+  if (!which("npm")) {
+    throw new SetupError(
+      "npm is not on PATH: install Node.js 18 or newer with npm (Debian: apt-get install nodejs npm), then run this again",
+    );
+  }
+  log("npm ci");
+  try {
+    await run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, onLine: log });
+  } catch (error) {
+    throw new SetupError(
+      `the Node packages cannot be installed; is an npm registry reachable (npm ping)?\n${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  const found = await nodeVersion();
+  if (found !== versions.node) {
+    throw new SetupError(
+      `npm did not put Node ${versions.node} at ${projectNode} (found ${found ?? "none"}): its install script was not run; allow scripts (npm config delete ignore-scripts), delete node_modules and run this again`,
+    );
+  }
+  return true;
+}
+
+/**
+ * Whether node_modules holds what package-lock.json names, by npm's own record of what it installed.
+ *
+ * @param {string} dir project directory
+ */
+export function matchesLockfile(dir) {
+  try {
+    const wanted = packagesOf(join(dir, "package-lock.json"));
+    const installed = packagesOf(join(dir, "node_modules", ".package-lock.json"));
+    const missing = Object.entries(wanted).filter(([path, entry]) => {
+      const there = installed[path];
+      return path !== "" && (there ? there.version !== entry?.version : !entry?.optional);
+    });
+    return missing.length === 0 && Object.keys(installed).every((path) => wanted[path]);
+  } catch {
+    return false; // never installed, or cut off
+  }
+}
+
+/** @param {string} path @returns {Record<string, LockedPackage | undefined>} */
+const packagesOf = (path) => JSON.parse(readFileSync(path, "utf8")).packages;
+
+/** @returns {Promise<string | undefined>} */
+const nodeVersion = () =>
+  run(projectNode, ["--version"]).then(
+    (text) => text.replace(/^v/, ""),
+    () => undefined,
+  );
