@@ -96,7 +96,6 @@ describe("parseConfig", () => {
 
   test.each([
     [{ imageTag: "v1" }, "imageRepository"],
-    [{ image: "a/b:1", imageRepository: "a/b" }, "keep one"],
     [{ modelAlias: "a", modelStage: "Production" }, "keep one"],
     [{ mlflowUrl: "http://mlflow:5000" }, "dependencies"],
     [{ dependencies: "attach" }, "mlflowUrl"],

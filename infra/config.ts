@@ -110,7 +110,7 @@ const keys = {
   imageTag: optional(tag),
   registryUser: optional(text),
   registryPassword: secret,
-  /** A published image of the service, deployed without building one. */
+  /** A published image of the service, deployed without building one; the others are still built. */
   image: optional(imageReference),
   /** An existing network to join for traffic instead of making one. */
   network: optional(name),
@@ -210,7 +210,6 @@ function contradictions(config: StackConfig): string[] {
     ...needs("registryPassword", "registryUser"),
     ...needs("mlflowPassword", "mlflowUser"),
     ...needs("mlflowUser", "mlflowPassword"),
-    ...excludes("image", "imageRepository"),
     ...excludes("modelAlias", "modelStage"),
     ...excludes("mlflowToken", "mlflowUser"),
     ...attachOnly,

@@ -13,13 +13,16 @@ Afterwards: \`npm run status\`, \`npm run loadtest -- --help\`, \`npm run down\`
 
 const sample = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
 
+/** The load test's code for figures that are about the generator: a busy machine is no failed demo. */
+const generatorLimited = 98;
+
 /** Runs a script of this project on this Node; ends the demo with its exit code if it fails. */
 function run(script: string, args: readonly string[], keep = false): string {
   const { status, stdout } = spawnSync(process.execPath, [join(root, script), ...args], {
     stdio: ["ignore", keep ? "pipe" : "inherit", "inherit"],
     encoding: "utf8",
   });
-  if (status !== 0) {
+  if (status !== 0 && !(script.startsWith("loadtest/") && status === generatorLimited)) {
     console.error(`error: the demo stopped at: ${script} ${args.join(" ")}`);
     process.exit(status ?? 1);
   }

@@ -3,12 +3,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import retry from "p-retry";
 import { cloneId, label, root } from "../toolchain/clone.mjs";
 import { checkpointFile } from "../toolchain/launcher/recover.mjs";
 import { settingsStacks } from "../toolchain/launcher/salt.mjs";
 import { pulumiCli } from "../toolchain/paths.mjs";
 import { docker, engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
+import { leaveScript, membershipEnvironment } from "./swarm-membership.ts";
 
 const help = `Usage: npm run down [-- --help]
 
@@ -28,6 +30,13 @@ function destroy(stack: string): void {
     console.log(`pulumi destroy of ${stack} failed; removing what it left by label`);
 }
 
+/** Ends the Swarm that this stack made, where `pulumi destroy` could not. */
+function leaveSwarm(stack: string): void {
+  const env = { ...process.env, ...membershipEnvironment(stack) };
+  const { stdout } = spawnSync("sh", ["-c", leaveScript], { env, encoding: "utf8" });
+  process.stdout.write(stdout);
+}
+
 /** What Pulumi did not know of, or keeps on purpose. */
 async function sweep(): Promise<number> {
   const mine = ["--filter", `label=${label.clone}=${cloneId}`];
@@ -45,11 +54,17 @@ async function sweep(): Promise<number> {
   let removed = 0;
   for (const { what, list, remove } of kinds) {
     if (onlySwarm.has(what) && !Swarm.ControlAvailable) continue;
-    const ids = [...new Set((await docker(...list)).split("\n").filter(Boolean))];
-    if (ids.length === 0) continue;
-    await docker(...remove, ...ids);
-    removed += ids.length;
-    console.log(`removed ${ids.length} ${what}${ids.length === 1 ? "" : "s"} that were left`);
+    const left = async () => [...new Set((await docker(...list)).split("\n").filter(Boolean))];
+    const { length } = await left();
+    if (length === 0) continue;
+    // What Swarm runs lingers for some seconds after its service is gone, and holds networks and images.
+    await retry(async () => docker(...remove, ...(await left())), {
+      retries: 20,
+      factor: 1,
+      minTimeout: 1000,
+    });
+    removed += length;
+    console.log(`removed ${length} ${what}${length === 1 ? "" : "s"} that were left`);
   }
   return removed;
 }
@@ -63,6 +78,7 @@ try {
     const stacks = settingsStacks().filter((stack) => existsSync(checkpointFile(stack)));
     if (existsSync(pulumiCli)) stacks.forEach(destroy);
     await sweep();
+    for (const stack of settingsStacks()) leaveSwarm(stack);
     console.log("nothing of this clone's stacks is left on the engine");
   }
 } catch (error) {

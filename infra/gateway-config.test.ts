@@ -27,8 +27,29 @@ test("sends a request again elsewhere when its replica broke, not when it refuse
   expect(retried).not.toMatch(/\b50[03]\b|all-retryable/);
 });
 
-test("lets a replica that is about to stop finish what it has", () => {
+test("leaves what a stopping replica still answers alone, and notices one whose node vanished", () => {
   expect(config).not.toContain("shutdown-sessions");
+  expect(config).toMatch(/default-server .* tcp-ut 1500ms /);
+  for (const line of ["option srvtcpka", "srvtcpka-idle 1s", "srvtcpka-cnt 2"]) {
+    expect(lines).toContain(line);
+  }
+});
+
+test("refuses a body above the service's limit itself", () => {
+  expect(config).toMatch(/http-request return status 413 .* if \{ req.body_size gt 1048576 \}/);
+});
+
+test("does not punish a replica that has too much to do, and notices one that is gone", () => {
+  expect(config).toMatch(/default-server .* observe layer4 error-limit 1 on-error mark-down /);
+});
+
+test("gives requests to unchecked replicas when checks find none of those that there are", () => {
+  expect(lines).toContain(
+    "use_backend unchecked if !{ nbsrv(replicas) gt 0 } { nbsrv(unchecked) gt 0 }",
+  );
+  const [, unchecked = ""] = config.split("backend unchecked\n");
+  expect(unchecked).toMatch(/default-server tcp-ut 1500ms maxconn 128/);
+  expect(unchecked.split("frontend")[0]).not.toContain("check ");
 });
 
 test("does not publish metrics", () => {

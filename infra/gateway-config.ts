@@ -25,14 +25,28 @@ const slots = 64;
 const maxInFlight = 128;
 
 /**
+ * Bytes of a request's body. The service has a limit of its own, the same by default; here a larger
+ * body is refused before a replica is bothered with it.
+ */
+const maxBody = 1024 ** 2;
+
+/** An RFC 9457 answer of the gateway itself. */
+const problem = (status: number, title: string): string =>
+  `return status ${status} content-type application/problem+json ` +
+  `string '{"type":"about:blank","title":"${title}","status":${status}}'`;
+
+/**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
  *
- * - Replicas are found by DNS and checked every 0.5 s. One that says it is not ready (it is about to
- *   stop) is given no more, and finishes what it has: its sessions are not shut down.
+ * - Replicas are found by DNS and checked every 0.5 s. One that refuses a connection is taken out at
+ *   once; one that says it is not ready (it is about to stop) is given no more, and finishes what it
+ *   has. That it has too much to do is no reason to give all of it to the others.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
 export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
   const longer = deadline + 5000;
+  const connections = `tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
+  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4`;
   return `global
   maxconn 12000
   nbthread 1
@@ -62,7 +76,7 @@ defaults
   log global
   option dontlog-normal
   timeout connect 500ms
-  # A busy replica answers late; one that is late by more than this takes no further requests.
+  # A check connects as quickly, however busy the replica is; its answer may take longer.
   timeout check 2s
   timeout http-request 10s
   timeout http-keep-alive 75s
@@ -74,7 +88,10 @@ defaults
   retries 3
   # Not 503 or 500: an overloaded service says so on purpose, and asking again would add to its load.
   retry-on conn-failure empty-response junk-response response-timeout 502 504
-  # A replica whose node is gone is found out by the kernel within 3 s, and its requests go elsewhere.
+  # A replica that vanished with its node answers nothing, not even a refusal. Data that nobody
+  # confirms for 1.5 s, or silence to two probes, ends a connection, and its request is sent again
+  # elsewhere. Ending all connections of a replica that is marked down would be quicker, but would lose
+  # the requests that are just connecting to it, and cut off those that it finishes while it stops.
   option srvtcpka
   srvtcpka-idle 1s
   srvtcpka-intvl 1s
@@ -86,15 +103,24 @@ frontend api
   bind :${gatewayPort} backlog 8192
   option http-buffer-request
   # What a replica says about itself is read inside the network.
-  http-request return status 404 content-type application/problem+json string '{"type":"about:blank","title":"Not Found","status":404}' if { path /metrics }
+  http-request ${problem(404, "Not Found")} if { path /metrics }
+  http-request ${problem(413, "Content Too Large")} if { req.body_size gt ${maxBody} }
+  # Checks are to choose among replicas, not to turn one that is slow for all into an outage: when
+  # they find none, requests go to whatever the network still knows, and wait there.
+  use_backend unchecked if !{ nbsrv(replicas) gt 0 } { nbsrv(unchecked) gt 0 }
   default_backend replicas
 
 backend replicas
   balance leastconn
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
-  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s
-  server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4
+  default-server check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s ${connections}
+  ${replicas}
+
+backend unchecked
+  balance leastconn
+  default-server ${connections}
+  ${replicas}
 
 frontend status
   bind :${gatewayStatsPort}

@@ -13,7 +13,7 @@ export function parseRequests(csv: string): Map<string, number> {
   for (const line of lines) {
     const cells = line.split(",");
     const ip = cells[address]?.split(":")[0] ?? "";
-    if (cells[proxy] !== "replicas" || ip === "") continue;
+    if (!["replicas", "unchecked"].includes(cells[proxy] ?? "") || ip === "") continue;
     requests.set(ip, (requests.get(ip) ?? 0) + Number(cells[total] ?? 0));
   }
   return requests;

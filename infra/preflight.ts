@@ -1,8 +1,9 @@
 import { createServer } from "node:net";
 import { cloneId, label } from "../toolchain/clone.mjs";
 import type { StackConfig } from "./config.ts";
-import { docker, dockerHost, type EngineInfo, engineInfo } from "./engine.ts";
+import { docker, dockerHost, dockerJson, type EngineInfo, engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
+import { checkOverlay, checkSwarm, readSwarm } from "./swarm-preflight.ts";
 
 /** Refuses what this engine cannot give, before anything is changed. Pure. */
 export function checkLimits(config: StackConfig, engine: EngineInfo): void {
@@ -62,8 +63,9 @@ async function checkNetwork(config: StackConfig): Promise<void> {
   for (const key of ["network", "dependencyNetwork"] as const) {
     const name = config[key];
     if (name === undefined) continue;
+    let found: { Driver: string; Attachable: boolean } | undefined;
     try {
-      await docker("network", "inspect", name);
+      [found] = await dockerJson("network", "inspect", "--format", "{{json .}}", name);
     } catch (cause) {
       const known = (await docker("network", "ls", "--format", "{{.Name}}")).split("\n").join(", ");
       throw new UserError(
@@ -72,6 +74,7 @@ async function checkNetwork(config: StackConfig): Promise<void> {
         { cause },
       );
     }
+    if (found && key === "network" && config.platform === "swarm") checkOverlay(name, found);
   }
 }
 
@@ -94,7 +97,9 @@ export async function baseImage(tag: string): Promise<BaseImage> {
 
 /** Finds out what would go wrong later, while nothing is changed yet. @throws UserError */
 export async function preflight(stack: string, config: StackConfig): Promise<void> {
-  checkLimits(config, await engineInfo());
+  const engine = await engineInfo();
+  checkLimits(config, engine);
+  if (config.platform === "swarm") checkSwarm(config, await readSwarm(engine));
   await checkNetwork(config);
   await checkPorts(stack, config);
 }

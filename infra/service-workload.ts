@@ -112,7 +112,11 @@ export class ServiceWorkload extends pulumi.ComponentResource implements Workloa
       );
       return { path, secretId: secret.id, secretName: secret.name };
     });
-    const service = new docker.Service(name, serviceArgs(name, args, files), child);
+    const service = new docker.Service(name, serviceArgs(name, args, files), {
+      ...child,
+      // The engine reads them from an image in a registry, and from no other.
+      ignoreChanges: ["taskSpec.placement.platforms"],
+    });
     this.ids = [service.id];
     this.registerOutputs({ ids: this.ids });
   }

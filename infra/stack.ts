@@ -6,6 +6,7 @@ import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
 import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
+import { onSwarm } from "./swarm.ts";
 
 /** The whole story: images, network, service, gateway, load test, outputs. */
 export function declareStack(stack: string, config: StackConfig, builds: Builds) {
@@ -17,24 +18,22 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
   const serviceImage = image("service", config.image);
   const network = trafficNetwork(stack, config);
 
-  const service = new InferenceService("inference", {
-    stack,
-    image: serviceImage,
-    network,
-    config,
-  });
+  const where = onSwarm(config);
+  const service = new InferenceService(
+    "inference",
+    { stack, image: serviceImage, network, config },
+    where,
+  );
   const gateway = new Gateway(
     "gateway",
     { stack, image: image("gateway"), network, config },
     { dependsOn: [service] },
   );
-  const loadtest = new LoadTest("loadtest", {
-    stack,
-    image: image("loadtest"),
-    network,
-    target: gateway.internalUrl,
-    config,
-  });
+  const loadtest = new LoadTest(
+    "loadtest",
+    { stack, image: image("loadtest"), network, target: gateway.internalUrl, config },
+    where,
+  );
 
   return {
     apiUrl: gateway.url,

@@ -58,6 +58,21 @@ describe("POST /predict", () => {
         ],
       },
     ],
+    [
+      "nested",
+      {
+        x: [
+          [3e38, -3e38, 1e38],
+          [0, -0, 1],
+        ],
+      },
+      {
+        y: [
+          [null, null, expect.any(Number)],
+          [0, 0, 2],
+        ],
+      },
+    ],
     ["free_length", { tokens: [1, 2, 3, 4] }, { total: 10 }],
     ["whole_run", features(1, 3), { mean: 2 }],
     ["fixed_one", features(1, 2, 3), { y: [2, 4, 6] }],

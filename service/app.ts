@@ -70,9 +70,16 @@ export function createApp(services: Services): App {
       c.set(MEASURED as never, true as never);
       return new FetchExchange(services, run, c.req.raw).start(services.maxBody);
     };
+  const noModel = (): Problem => {
+    const status = services.registry?.();
+    const reason = status?.refused?.reason ?? status?.check?.reason;
+    return reason === undefined
+      ? NO_MODEL
+      : { ...NO_MODEL, detail: `${NO_MODEL.detail ?? ""} The registry: ${reason}` };
+  };
   /** Ready to answer, or why not. */
   const unready = (): Problem | undefined =>
-    state.draining ? DRAINING : slot.current ? undefined : NO_MODEL;
+    state.draining ? DRAINING : slot.current ? undefined : noModel();
 
   app.post("/predict", operation(predict));
   app.get("/healthz", (c) => c.json({ status: "alive" }));
@@ -89,14 +96,16 @@ export function createApp(services: Services): App {
   );
   app.get("/model", (c) => {
     const model = slot.current?.model;
-    if (!model) return problemResponse(NO_MODEL);
+    if (!model) return problemResponse(noModel());
     const { inputs, outputs, fields } = model.contract;
     const signature = {
       inputs: inputs.map(tensorMetadata),
       outputs: outputs.map(tensorMetadata),
       features: fields.map(({ name, kind, optional }) => ({ name, type: kind, optional })),
     };
-    return c.json({ ...describe(model), signature, history: slot.history });
+    if (!services.registry) return c.json({ ...describe(model), signature, history: slot.history });
+    const { origin, history, refused, check } = services.registry();
+    return c.json({ ...describe(model), origin, signature, refused, check, history });
   });
   app.get("/openapi.json", () => {
     const model = slot.current?.model;

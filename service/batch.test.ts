@@ -87,6 +87,7 @@ function observer() {
 }
 
 const options = (over: Partial<BatcherOptions> = {}): BatcherOptions => ({
+  batching: true,
   maxBatchRows: 8,
   maxQueuedRows: 100_000,
   deadline: 10_000,
@@ -179,6 +180,14 @@ describe("batching", () => {
       [5, 5, 5],
     ]);
     expect(jobs.map(({ results }) => results)).toEqual([[2], [4, 6, 8, 10]]);
+  });
+
+  it("gives every request a run of its own where batching is off", async () => {
+    const { runner, runs } = doubling();
+    const batcher = new Batcher(runner, options({ batching: false }));
+    for (const values of [[1], [2, 3], [4]]) batcher.submit(new TestJob(values));
+    await batcher.drained();
+    expect(runs).toEqual([[1], [2, 3], [4]]);
   });
 
   it("keeps the runs of a slow model short", async () => {

@@ -63,6 +63,8 @@ export interface Runner {
 }
 
 export interface BatcherOptions {
+  /** Requests share runs where the model allows it. */
+  readonly batching: boolean;
   /** Most rows in one run. */
   readonly maxBatchRows: number;
   /** Most rows that wait. */
@@ -77,6 +79,8 @@ export interface BatcherOptions {
 /** A run longer than this holds up every socket, so batches of a slow model stay smaller. */
 const RUN_BUDGET_MS = 25;
 const LEAST_ROWS = 8;
+/** Requests that cannot share a run are run one after another for so long before sockets are read again. */
+const TURN_MS = 5;
 
 interface Part {
   readonly job: Job;
@@ -116,7 +120,8 @@ export class Batcher {
     this.#runner = runner;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#shared = rowwise && contract.shareable && contract.rowsPerRun === "any";
+    this.#shared =
+      options.batching && rowwise && contract.shareable && contract.rowsPerRun === "any";
     this.#bound =
       contract.rowsPerRun === "any" ? (rowwise ? options.maxBatchRows : 1) : contract.rowsPerRun;
     this.#widths = contract.inputs.map(({ shape }) => rowWidth(shape) ?? 1);
@@ -169,13 +174,15 @@ export class Batcher {
   }
 
   readonly #turn = (): void => {
-    const parts = this.#collect();
-    if (parts.length > 0) {
+    const end = this.#now() + TURN_MS;
+    do {
+      const parts = this.#collect();
+      if (parts.length === 0) break;
       this.#dispatch(parts);
       const now = this.#now();
       this.#rate.record(rowsOf(parts), now - this.#busySince);
       this.#busySince = now;
-    }
+    } while (!this.#shared && this.#busySince < end);
     if (this.#waiting.length > 0) {
       // Sockets first: what arrived meanwhile is read, and refused if need be, before the next batch.
       setImmediate(this.#turn);

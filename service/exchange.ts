@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AccessLog, Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { WatchStatus } from "./model/watch.ts";
 import type { ModelSlot } from "./model/slot.ts";
 import { problem, type Problem } from "./problem.ts";
 
@@ -13,6 +14,8 @@ export interface Services {
   /** Largest body in bytes, and most rows in one request. */
   readonly maxBody: number;
   readonly maxRows: number;
+  /** What the registry's watcher says, where the model comes from one. */
+  readonly registry?: (() => WatchStatus) | undefined;
   /** Draining: no longer ready, still answering. Closing: every reply is the last of its connection. */
   readonly state: { draining: boolean; closing: boolean };
 }

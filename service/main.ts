@@ -6,8 +6,10 @@ import type { Services } from "./exchange.ts";
 import { readLimits } from "./limits.ts";
 import { AccessLog, createLogger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { followRegistry } from "./model/follow.ts";
 import { loadModel, ModelError } from "./model/model.ts";
 import { ModelSlot } from "./model/slot.ts";
+import { watchMetrics } from "./model/watch-metrics.ts";
 import { createHttpServer, drain } from "./server.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
@@ -17,7 +19,8 @@ const HELP = `Serves an ONNX model over HTTP.
   node service/main.ts [--settings FILE]
 
 Settings come from the JSON file and from the environment, which wins: PORT, HOST, MODEL_FILE,
-DEADLINE, MAX_BODY, LOG_LEVEL, … Without MODEL_FILE the embedded iris model is served.
+DEADLINE, MAX_BODY, LOG_LEVEL, … With MLFLOW_URL the registered MODEL is served, and followed when
+its MODEL_ALIAS moves. Without it and MODEL_FILE the embedded iris model is served.
 `;
 
 function settingsPath(): string | undefined {
@@ -39,6 +42,10 @@ function start(): void {
   const metrics = new Metrics(limits, sizing);
   const slot = new ModelSlot({ ...settings, observer: metrics });
   metrics.watch(slot);
+  const watcher =
+    settings.mlflowUrl === "" || settings.modelFile !== ""
+      ? undefined
+      : followRegistry({ settings, slot, sizing, log });
   const state = { draining: false, closing: false };
   const services: Services = {
     slot,
@@ -48,11 +55,13 @@ function start(): void {
     maxBody: settings.maxBody,
     maxRows: settings.maxRows,
     state,
+    registry: watcher?.status,
   };
   log.info({ limits, sizing }, "resources");
 
   const embedded = join(import.meta.dirname, "models/iris");
-  slot.put(loadModel(settings.modelFile || embedded, {}, sizing));
+  if (watcher) watchMetrics(metrics.registry, watcher.status);
+  else slot.put(loadModel(settings.modelFile || embedded, {}, sizing));
   const server = createHttpServer(createApp(services), services, { ...settings, ...sizing });
   server.on("error", (error) => {
     process.stderr.write(
@@ -67,7 +76,7 @@ function start(): void {
   const stop = (signal: NodeJS.Signals): void => {
     if (state.draining) return;
     log.info({ signal }, "shutting down");
-    void drain(server, state, settings).then(() => process.exit(0));
+    void Promise.all([drain(server, state, settings), watcher?.stop()]).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

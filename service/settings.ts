@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 
 /** Where the stack mounts the settings of a container; used by default when it exists. */
 export const CONTAINER_SETTINGS = "/run/inference/settings.json";
@@ -25,6 +26,13 @@ const field = <T>(
 const text = (fallback: string, allowed: string): Field<string> =>
   field(fallback, allowed, (given) =>
     typeof given === "string" && given !== "" ? given : undefined,
+  );
+
+const address = (): Field<string> =>
+  field("", "an http:// or https:// address", (given) =>
+    typeof given === "string" && /^https?:$/.test(URL.parse(given)?.protocol ?? "")
+      ? given
+      : undefined,
   );
 
 const integer = (fallback: number, min: number, max: number): Field<number> =>
@@ -87,6 +95,8 @@ const FIELDS = {
   maxRows: integer(10_000, 1, 1_000_000),
   /** Most rows in one run of the model, where the model allows more than one. */
   maxBatchRows: integer(256, 1, 65_536),
+  /** Whether requests share runs of the model; off for one whose rows are not independent after all. */
+  batching: flag(true),
   /** Most rows that wait for the model. */
   maxQueuedRows: integer(100_000, 1, 10_000_000),
   /** How long a sender may take for its headers, and for the whole request, in ms. */
@@ -99,6 +109,23 @@ const FIELDS = {
   logLevel: oneOf("info", ["trace", "debug", "info", "warn", "error", "silent"]),
   /** Whether a model with another signature may replace the running one. */
   allowContractChange: flag(false),
+  /** MLflow's address; with it the model comes from its registry. */
+  mlflowUrl: address(),
+  /** Which registered model, and by alias or by stage; alias `production` unless told. */
+  model: text("iris", "the name of a registered model"),
+  modelAlias: text("", "an alias of the model"),
+  modelStage: text("", "a stage such as Production"),
+  /** Time between two looks at the registry, in ms. */
+  registryInterval: duration("10s", 100),
+  /** The S3 store's address, for artifacts that MLflow does not hand out itself. */
+  s3Url: address(),
+  s3Region: text("us-east-1", "the region of the S3 store"),
+  /** Folder with the files mlflow-user, mlflow-password, mlflow-token, s3-access-key, … */
+  secretsFolder: text(dirname(CONTAINER_SETTINGS), "the path of a folder"),
+  /** Where models are kept over restarts. */
+  cacheFolder: text("/var/cache/inference", "the path of a folder that can be written to"),
+  /** Largest model that is read from the registry. */
+  maxModel: size("1GB"),
 } satisfies Record<string, Field<unknown>>;
 
 type Key = keyof typeof FIELDS;

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { stateDir } from "../toolchain/clone.mjs";
 import { launchChromium } from "./ui/chromium.ts";
 import { startLoadTest, type LoadTest } from "./ui/load-test.ts";
@@ -95,6 +95,16 @@ beforeAll(async () => {
   mkdirSync(artifacts, { recursive: true });
   target = await startTarget();
   [browser, loadTest] = await Promise.all([launchChromium(), startLoadTest(target.port)]);
+});
+
+// One step stands on the other: after the first that fails the rest would only wait in vain.
+let failed = "";
+beforeEach(({ task, onTestFailed }) => {
+  if (failed !== "") throw new Error(`"${failed}" failed before this.`);
+  onTestFailed(async () => {
+    failed = task.name;
+    await shot(page, "failed");
+  });
 });
 
 afterAll(async () => {

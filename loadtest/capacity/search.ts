@@ -18,6 +18,8 @@ export interface Tried extends Outcome {
 export interface SearchOptions {
   readonly axes: Axes;
   readonly prices: Prices;
+  /** Combinations that can be tried at all; all unless told. */
+  readonly runnable?: (limits: Limits) => boolean;
   /** How often in a row the winner has to pass. */
   readonly repeats: number;
   /** The most trials. Default: a third of all combinations, 12 at least. */
@@ -52,13 +54,16 @@ export interface Picture {
   readonly witnesses: (cell: Cell) => number;
 }
 
+export const configurations = ({ axes, runnable }: SearchOptions): Limits[] =>
+  combinations(axes).filter((limits) => runnable?.(limits) ?? true);
+
 const passing = ({ standing: s }: Cell): boolean => s === "passes" || s === "holds";
 
 export function picture(options: SearchOptions, tried: readonly Tried[]): Picture {
-  const { axes, prices, repeats } = options;
+  const { prices, repeats } = options;
   const byKey = Map.groupBy(tried, ({ limits }) => limitsKey(limits));
   const deviation = spread(byKey.values());
-  const cells = combinations(axes)
+  const cells = configurations(options)
     .map((limits): Cell => {
       const outcomes = byKey.get(limitsKey(limits)) ?? [];
       return {
@@ -134,8 +139,8 @@ export const winner = ({ cells }: Picture): Cell | undefined =>
   cells.find(({ standing: s }) => s === "holds");
 
 /** Trials that a search of so many combinations may take: a third, but enough for a certificate. */
-export const mostTrials = ({ axes, trials }: SearchOptions): number =>
-  trials ?? Math.max(12, Math.floor(combinations(axes).length / 3));
+export const mostTrials = (options: SearchOptions): number =>
+  options.trials ?? Math.max(12, Math.floor(configurations(options).length / 3));
 
 /**
  * What to try next.

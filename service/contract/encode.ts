@@ -8,9 +8,9 @@ export interface Output {
 
 /** The shortest of two decimal forms that read back as the same float32; JSON has no NaN: null. */
 function float32Text(value: number): string {
+  if (!Number.isFinite(value)) return "null";
   const short = Math.round(value * 1e8) / 1e8;
-  if (Math.fround(short) === value) return `${short}`;
-  return Number.isFinite(value) ? `${value}` : "null";
+  return Math.fround(short) === value ? `${short}` : `${value}`;
 }
 
 /** JSON of one element. */

@@ -163,13 +163,15 @@ function uriOf(value: unknown): URL {
 function modelVersion(value: unknown): ModelVersion {
   const given = fields(value);
   const tags = array(given["tags"]).map(fields);
-  const digest = textOf(tags.find((tag) => tag["key"] === DIGEST_TAG)?.["value"], 64);
+  const digest = tags.find((tag) => tag["key"] === DIGEST_TAG)?.["value"];
+  if (digest !== undefined && !(typeof digest === "string" && /^[0-9a-f]{64}$/.test(digest)))
+    throw new RegistryError(`the tag ${DIGEST_TAG} of a model version holds no SHA-256`);
   const version = {
     name: textOf(given["name"], 256),
     version: textOf(given["version"], 20),
     runId: textOf(given["run_id"], 64),
     source: textOf(given["source"]),
-    digest: /^[0-9a-f]{64}$/.test(digest) ? digest : undefined,
+    digest,
   };
   if (version.name !== "" && /^\d+$/.test(version.version)) return version;
   throw new RegistryError("MLflow answered with a model version that has no name or number", {

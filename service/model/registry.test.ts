@@ -235,6 +235,12 @@ test("reads a model from a plain web address", async () => {
   expect(await readFile(join(folder, "MLmodel"), "utf8")).toBe("flavors:");
 });
 
+test("does not take a digest that is none for no digest at all", async () => {
+  const tags = [{ key: "inference-stack.sha256", value: "e3b0" }];
+  replies[`${API}/registered-models/alias`] = json({ model_version: { ...version, tags } });
+  await expect(open().resolve(never)).rejects.toThrow("holds no SHA-256");
+});
+
 test("refuses files that are not those that were published", async () => {
   const tags = [{ key: "inference-stack.sha256", value: "0".repeat(64) }];
   replies[`${API}/registered-models/alias`] = json({ model_version: { ...version, tags } });

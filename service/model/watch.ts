@@ -65,9 +65,9 @@ export interface Clock {
 }
 
 export interface Watcher {
-  status(): WatchStatus;
+  readonly status: () => WatchStatus;
   /** Ends the watch; resolves when nothing of it runs any more. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 const HISTORY = 50;

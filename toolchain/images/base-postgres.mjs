@@ -1,4 +1,7 @@
 // Debian with its PostgreSQL.
+import { appendFile } from "node:fs/promises";
+import { join } from "node:path";
+
 import { debianRootfs } from "../debian.mjs";
 import { baseImages, versions } from "../versions.mjs";
 import { dataFolder } from "./base-mlflow.mjs";
@@ -16,6 +19,8 @@ export default {
   ],
   async rootfs(dir, log) {
     await debianRootfs(dir, { include: [`postgresql-${versions.postgres}`], log });
+    // initdb asks for the name of its user.
+    await appendFile(join(dir, "etc/passwd"), "inference:x:10001:10001::/tmp:/usr/sbin/nologin\n");
     await dataFolder(dir);
   },
 };

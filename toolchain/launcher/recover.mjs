@@ -77,9 +77,9 @@ export function removeUnrecorded(stack) {
   ].flatMap((filter) => ["--filter", filter]);
   /** @type {string[]} */
   const done = [];
-  /** @type {(kind: "container" | "network", list: string[], remove: string[]) => void} */
+  /** @type {(kind: "container" | "service" | "secret" | "network", list: string[], remove: string[]) => void} */
   const sweep = (kind, list, remove) => {
-    for (const line of docker([...list, "--no-trunc", ...filters]).split("\n")) {
+    for (const line of docker([...list, ...filters]).split("\n")) {
       const [id, name] = line.split(" ");
       if (!id || state.includes(id)) continue;
       docker([...remove, id]);
@@ -87,8 +87,17 @@ export function removeUnrecorded(stack) {
     }
   };
   try {
-    sweep("container", ["ps", "-a", "--format", "{{.ID}} {{.Names}}"], ["rm", "-f", "-v"]);
-    sweep("network", ["network", "ls", "--format", "{{.ID}} {{.Name}}"], ["network", "rm"]);
+    sweep(
+      "container",
+      ["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}}"],
+      ["rm", "-f", "-v"],
+    );
+    if (docker(["info", "--format", "{{.Swarm.ControlAvailable}}"]).trim() === "true") {
+      sweep("service", ["service", "ls", "--format", "{{.ID}} {{.Name}}"], ["service", "rm"]);
+      sweep("secret", ["secret", "ls", "--format", "{{.ID}} {{.Name}}"], ["secret", "rm"]);
+    }
+    const networks = ["network", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}"];
+    sweep("network", networks, ["network", "rm"]);
   } catch {
     // No engine, or one that is busy: the program says so itself, in its own words.
   }

@@ -67,7 +67,9 @@ export function tabbed(state: State, actions: Actions): TemplateResult {
       role="tablist"
       aria-label="Results"
       @keydown=${(event: KeyboardEvent) => {
-        const to = nextTab(event.key, all.indexOf(now), all.length);
+        // The tab chosen by now, which the last drawing may not know yet.
+        const at = all.findIndex(({ id }) => id === state.tab);
+        const to = nextTab(event.key, at, all.length);
         if (to === undefined) return;
         event.preventDefault();
         actions.tab(all[to]!.id);

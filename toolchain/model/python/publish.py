@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 import tempfile
 from pathlib import Path
 
@@ -168,9 +167,11 @@ def load(source, folder, say):
         raise Refused("give one pickled model, one ONNX model, or a folder with either in it")
     try:
         model = joblib.load(files[0])
-    except (pickle.UnpicklingError, ImportError, AttributeError, EOFError, ValueError) as error:
+    except Exception as error:
+        # Unpickling runs what the file says, which may fail in any way.
+        said = f"{type(error).__name__}: {error}"
         raise Refused(
-            f"{files[0].name} cannot be unpickled with scikit-learn {sklearn.__version__}: {error}"
+            f"{files[0].name} cannot be unpickled with scikit-learn {sklearn.__version__}: {said}"
         ) from error
     if not hasattr(model, "predict"):
         raise Refused(f"{files[0].name} holds a {type(model).__name__}, which predicts nothing")

@@ -1,0 +1,320 @@
+// npm run bench:service: the service beside its peers, in one run, each on one core with wrk on another.
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cpus, homedir } from "node:os";
+import { join } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import { pythonWith } from "../../test/python.ts";
+import { writeSection } from "../section.ts";
+
+const run = promisify(execFile);
+const HERE = import.meta.dirname;
+const ROOT = join(HERE, "../..");
+const SERVICE = join(ROOT, "service/main.ts");
+const IRIS = ["sepal_length", "sepal_width", "petal_length", "petal_width"];
+const WIDE = Array.from({ length: 30 }, (_, i) => `feature_${i}`);
+
+const HELP = `npm run bench:service [-- --rounds 5 --seconds 3 --requests 1000000]
+
+Measures the service beside a bare Node server and FastAPI, on one core each, and writes the table
+in docs/benchmarks.md. Needs wrk, taskset, Python 3 with venv, and two cores with little else to do.
+`;
+
+interface Load {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly p50ms: number;
+  readonly p99ms: number;
+  readonly failed: number;
+  /** CPU time of the server for one request, in µs: less swayed by a busy machine than the rate. */
+  readonly cpuMicros: number;
+}
+
+interface Server {
+  readonly url: string;
+  readonly pid: number;
+  /** ms from the start of the process to its first good answer. */
+  readonly readyMs: number;
+  stop(): Promise<void>;
+}
+
+let nextPort = 28_100 + (process.pid % 500);
+
+/** Starts a server on the first core and waits for its first answer. */
+async function start(
+  command: readonly string[],
+  environment: Record<string, string>,
+  path: string,
+): Promise<Server> {
+  const port = nextPort++;
+  const args = command.map((part) => part.replace("{port}", String(port)));
+  const began = performance.now();
+  const child: ChildProcess = spawn("taskset", ["-c", "0", ...args], {
+    cwd: HERE,
+    env: {
+      ...process.env,
+      LOG_LEVEL: "warn",
+      DRAIN_DELAY: "0s",
+      ...environment,
+      PORT: String(port),
+    },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const url = `http://127.0.0.1:${port}`;
+  for (let i = 0; ; i++) {
+    if (
+      await fetch(`${url}${path}`).then(
+        () => true,
+        () => false,
+      )
+    )
+      break;
+    if (i > 1500 || child.exitCode !== null) throw new Error(`${args.join(" ")} did not start.`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return {
+    url,
+    pid: child.pid ?? 0,
+    readyMs: performance.now() - began,
+    stop: async () => {
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    },
+  };
+}
+
+/** CPU time of all threads of a process so far, in µs. */
+const cpuMicros = (pid: number): number =>
+  readdirSync(`/proc/${pid}/task`)
+    .map((task) =>
+      Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]),
+    )
+    .reduce((sum, nanoseconds) => sum + nanoseconds / 1000, 0);
+
+/** One load by wrk on the second core. Throws Error when a request failed. */
+async function drive(
+  server: Server,
+  connections: number,
+  seconds: number,
+  names: readonly string[],
+  rows = 1,
+): Promise<Load> {
+  const options = [
+    "-t1",
+    `-c${connections}`,
+    `-d${seconds}s`,
+    "-s",
+    join(HERE, "rows.lua"),
+    server.url,
+  ];
+  const before = cpuMicros(server.pid);
+  const { stdout } = await run("taskset", [
+    "-c",
+    "1",
+    "wrk",
+    ...options,
+    "--",
+    names.join(","),
+    String(rows),
+  ]);
+  const used = cpuMicros(server.pid) - before;
+  const result = JSON.parse(/RESULT (.*)/.exec(stdout)?.[1] ?? "") as Omit<Load, "cpuMicros">;
+  const load = { ...result, cpuMicros: used / result.requests };
+  if (load.failed > 0) throw new Error(`${load.failed} of ${load.requests} requests failed.`);
+  return load;
+}
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+
+const rate = ({ requests, seconds }: Load): number => requests / seconds;
+
+/** Loads of every server, one after another within each round. */
+async function interleaved<K extends string>(
+  servers: Readonly<Record<K, Server>>,
+  rounds: number,
+  load: (server: Server) => Promise<Load>,
+): Promise<Record<K, Load[]>> {
+  const names = Object.keys(servers) as K[];
+  const results = Object.fromEntries(names.map((name) => [name, [] as Load[]])) as Record<
+    K,
+    Load[]
+  >;
+  for (let round = 0; round < rounds; round++) {
+    for (const name of names) results[name].push(await load(servers[name]));
+  }
+  return results;
+}
+
+/** Median of the ratios within each round: what else the machine does weighs on both sides alike. */
+const ratio = (above: readonly Load[], below: readonly Load[]): number =>
+  median(above.map((load, round) => rate(load) / rate(below[round] as Load)));
+
+const service = (
+  environment: Record<string, string>,
+  flags: readonly string[] = [],
+): Promise<Server> => start([process.execPath, ...flags, SERVICE], environment, "/readyz");
+
+const stopAll = (servers: Readonly<Record<string, Server>>): Promise<unknown> =>
+  Promise.all(Object.values(servers).map((server) => server.stop()));
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly requests: number;
+}
+
+const round = (value: number, digits = 2): string => value.toFixed(digits);
+const thousands = (value: number): string => Math.round(value).toLocaleString("en");
+
+async function peers({ rounds, seconds }: Options, python: string): Promise<string[]> {
+  say("peers, 64 connections …");
+  const fastapi = [
+    "-m",
+    "uvicorn",
+    "fastapi_app:app",
+    "--port",
+    "{port}",
+    "--loop",
+    "uvloop",
+    "--http",
+    "httptools",
+    "--no-access-log",
+    "--log-level",
+    "warning",
+  ];
+  const servers = {
+    bare: await start([process.execPath, join(HERE, "bare.ts")], {}, "/predict"),
+    service: await service({}),
+    fastapi: await start([python, ...fastapi], {}, "/predict"),
+  };
+  for (const server of Object.values(servers)) await drive(server, 64, 2, IRIS);
+  const loads = await interleaved(servers, rounds, (server) => drive(server, 64, seconds, IRIS));
+  const [readyMs] = [servers.service.readyMs];
+  await stopAll(servers);
+  const row = (name: string, all: readonly Load[]): string =>
+    `| ${name} | ${thousands(median(all.map(rate)))} | ${round(median(all.map(({ p50ms }) => p50ms)))} | ${round(median(all.map(({ p99ms }) => p99ms)))} | ${round(median(all.map((load) => load.cpuMicros)), 1)} |`;
+  const p99 = median(loads.service.map(({ p99ms }, i) => p99ms - (loads.bare[i]?.p99ms ?? NaN)));
+  return [
+    "| iris, one row, 64 connections | requests/s | p50 ms | p99 ms | CPU µs a request |",
+    "|---|---|---|---|---|",
+    row("bare `node:http`: parse JSON, reply, no model", loads.bare),
+    row("this service, everything on", loads.service),
+    row("FastAPI + onnxruntime, uvloop, httptools, loaded once", loads.fastapi),
+    "",
+    `Service over bare server: **${round(ratio(loads.service, loads.bare))}** (target 0.80); over FastAPI: **${round(ratio(loads.service, loads.fastapi), 1)}×** (target 5); p99 beyond the bare server's: **${round(p99)} ms** (target 2). Ready ${thousands(readyMs)} ms after start.`,
+    "",
+  ];
+}
+
+async function batching({ rounds, seconds }: Options, models: string): Promise<string[]> {
+  const cases: [string, Record<string, string>, readonly string[], number][] = [
+    ["iris, one row", {}, IRIS, 1],
+    ["iris, arrays of 100 rows", {}, IRIS, 100],
+    ["random forest, 100 trees, 30 features", { MODEL_FILE: join(models, "forest") }, WIDE, 1],
+    ["network of 3 layers of 256", { MODEL_FILE: join(models, "mlp") }, WIDE, 1],
+    ["random forest, arrays of 100 rows", { MODEL_FILE: join(models, "forest") }, WIDE, 100],
+  ];
+  const lines = [
+    "| batched against one run a request | batched, 64 conn. | one run each | ratio | ratio at 1 conn. |",
+    "|---|---|---|---|---|",
+  ];
+  for (const [name, environment, names, rows] of cases) {
+    say(`batching: ${name} …`);
+    const servers = {
+      batched: await service(environment),
+      single: await service({ ...environment, BATCHING: "false" }),
+    };
+    for (const server of Object.values(servers)) await drive(server, 64, 1, names, rows);
+    const many = await interleaved(servers, rounds, (server) =>
+      drive(server, 64, seconds, names, rows),
+    );
+    const one = await interleaved(servers, rounds, (server) =>
+      drive(server, 1, seconds, names, rows),
+    );
+    await stopAll(servers);
+    lines.push(
+      `| ${name} | ${thousands(median(many.batched.map(rate)))}/s | ${thousands(median(many.single.map(rate)))}/s | ${round(ratio(many.batched, many.single))} | ${round(ratio(one.batched, one.single))} |`,
+    );
+  }
+  return [...lines, ""];
+}
+
+const residentMB = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+
+const anonymousMB = (pid: number): number =>
+  Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+
+async function memory({ requests }: Options): Promise<string[]> {
+  say(`memory over ${thousands(requests)} requests …`);
+  const server = await service({}, ["--max-old-space-size=32", "--max-semi-space-size=2"]);
+  const measure = (): string =>
+    `${round(residentMB(server.pid), 0)} MB (of it ${round(anonymousMB(server.pid), 0)} MB its own, the rest pages of files)`;
+  const idle = measure();
+  let sent = 0;
+  let early: string | undefined;
+  while (sent < requests) {
+    sent += (await drive(server, 64, 3, IRIS)).requests;
+    if (sent >= requests / 10) early ??= `${measure()} after ${thousands(sent)}`;
+  }
+  const late = `${measure()} after ${thousands(sent)}`;
+  await server.stop();
+  return [
+    `Resident memory with the heap of an 80 MB replica: ${idle} idle, ${early ?? ""} and ${late} requests.`,
+    "",
+  ];
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "3" },
+      requests: { type: "string", default: "1000000" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const options = {
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    requests: Number(values.requests),
+  };
+  if (!Object.values(options).every((value) => Number.isInteger(value) && value > 0)) {
+    throw new Error("--rounds, --seconds and --requests must be whole numbers above 0.");
+  }
+  await run("which", ["wrk"]).catch(() => {
+    throw new Error("wrk is not installed: apt-get install wrk.");
+  });
+  say("Python packages …");
+  const python = await pythonWith(join(HERE, "requirements.txt"));
+  const models = join(
+    process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+    "inference-stack/bench-models",
+  );
+  if (!existsSync(join(models, "mlp/model.onnx")))
+    await run(python, [join(HERE, "make_models.py"), models]);
+  const lines = [
+    `One core for the server, one for wrk, medians of ${options.rounds} interleaved rounds of ${options.seconds} s; ${cpus()[0]?.model.trim() ?? "?"}, Node ${process.version}.`,
+    "",
+    ...(await peers(options, python)),
+    ...(await batching(options, models)),
+    ...(await memory(options)),
+  ];
+  await writeSection("service", "The service beside its peers", lines);
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { checkOverlay, checkSwarm, type SwarmFacts, swapDevices } from "./swarm-preflight.ts";
+
+const engine: SwarmFacts = { state: "inactive", manager: false, nodes: [], swap: [] };
+const swarm = { ...engine, state: "active", manager: true };
+const noRegistry = { imageRepository: undefined };
+const registry = { imageRepository: "host:5000/iris" };
+
+test("an engine in no Swarm, or the only node of one, needs no registry", () => {
+  expect(() => {
+    checkSwarm(noRegistry, engine);
+    checkSwarm(noRegistry, { ...swarm, nodes: ["a"] });
+  }).not.toThrow();
+});
+
+test("more nodes need a registry, and are named", () => {
+  const nodes = ["a", "b", "c"];
+  expect(() => {
+    checkSwarm(noRegistry, { ...swarm, nodes });
+  }).toThrow(/the Swarm has 3 nodes \(a, b, c\), but imageRepository is not set/);
+  expect(() => {
+    checkSwarm(registry, { ...swarm, nodes });
+  }).not.toThrow();
+});
+
+test("a worker node is refused: it cannot manage services", () => {
+  expect(() => {
+    checkSwarm(registry, { ...swarm, manager: false });
+  }).toThrow(/Set DOCKER_HOST to the address of a manager/);
+});
+
+test("a machine that swaps is refused", () => {
+  const text = "Filename\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/sdb1 partition 1024 0 -2\n";
+  expect(swapDevices(text)).toEqual(["/dev/sdb1"]);
+  expect(swapDevices("Filename\tType\tSize\tUsed\tPriority\n")).toEqual([]);
+  expect(() => {
+    checkSwarm(registry, { ...swarm, swap: swapDevices(text) });
+  }).toThrow(/swaps to \/dev\/sdb1/);
+});
+
+test("a network that Swarm services cannot join is refused, and an attachable overlay is not", () => {
+  expect(() => {
+    checkOverlay("testnet", { Driver: "bridge", Attachable: false });
+  }).toThrow(/network is testnet, which is a bridge network/);
+  expect(() => {
+    checkOverlay("testnet", { Driver: "overlay", Attachable: false });
+  }).toThrow(/not attachable/);
+  expect(() => {
+    checkOverlay("testnet", { Driver: "overlay", Attachable: true });
+  }).not.toThrow();
+});

@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import type { StackConfig } from "./config.ts";
+import { dockerHost, dockerJson, type EngineInfo } from "./engine.ts";
+import { UserError } from "./errors.ts";
+
+/** What of a Swarm, or of an engine that could become one, decides whether the stack can run there. */
+export interface SwarmFacts {
+  readonly state: string;
+  readonly manager: boolean;
+  /** Names of its nodes; none where there is no Swarm yet. */
+  readonly nodes: readonly string[];
+  /** Devices that the engine's machine swaps to. */
+  readonly swap: readonly string[];
+}
+
+/** Names in the text of /proc/swaps, which has a header line. */
+export const swapDevices = (procSwaps: string): string[] =>
+  procSwaps
+    .trim()
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split(/\s/)[0] ?? "");
+
+/** @throws UserError where the stack could not run, or its limits would not hold. Pure. */
+export function checkSwarm(
+  config: Pick<StackConfig, "imageRepository">,
+  { state, manager, nodes, swap }: SwarmFacts,
+): void {
+  if (state !== "inactive" && !manager) {
+    throw new UserError(
+      `platform is swarm, but the engine at ${dockerHost()} is a node of a Swarm that other nodes ` +
+        `manage (its state is ${state}). Set DOCKER_HOST to the address of a manager.`,
+    );
+  }
+  if (nodes.length > 1 && config.imageRepository === undefined) {
+    throw new UserError(
+      `the Swarm has ${nodes.length} nodes (${nodes.join(", ")}), but imageRepository is not set: images ` +
+        "that are built here would be on this node alone. Set imageRepository to a registry that all " +
+        "nodes reach with `pulumi config set imageRepository <host:port/repository>`.",
+    );
+  }
+  if (swap.length > 0) {
+    throw new UserError(
+      `platform is swarm, but the engine's machine swaps to ${swap.join(", ")}: Swarm cannot hold a ` +
+        "replica's memory and swap together under `memory`. Turn swap off with `swapoff -a`.",
+    );
+  }
+}
+
+/** @throws UserError where a network that exists cannot carry a Swarm service. Pure. */
+export function checkOverlay(
+  name: string,
+  { Driver, Attachable }: { readonly Driver: string; readonly Attachable: boolean },
+): void {
+  if (Driver === "overlay" && Attachable) return;
+  const is = Driver === "overlay" ? "an overlay that is not attachable" : `a ${Driver} network`;
+  throw new UserError(
+    `network is ${name}, which is ${is}. With platform swarm it must be an attachable overlay, such as ` +
+      "`docker network create --driver overlay --attachable <name>` makes.",
+  );
+}
+
+/** Asks the engine, and its machine where that is this one. */
+export async function readSwarm({ Swarm }: EngineInfo): Promise<SwarmFacts> {
+  const nodes = Swarm.ControlAvailable
+    ? await dockerJson<{ Hostname: string }>("node", "ls", "--format", "{{json .}}")
+    : [];
+  return {
+    state: Swarm.LocalNodeState,
+    manager: Swarm.ControlAvailable,
+    nodes: nodes.map(({ Hostname }) => Hostname),
+    swap: dockerHost().startsWith("unix:")
+      ? swapDevices(await readFile("/proc/swaps", "utf8").catch(() => ""))
+      : [],
+  };
+}

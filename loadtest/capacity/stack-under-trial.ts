@@ -1,0 +1,165 @@
+// The real stack, brought up with other limits by Pulumi's own Automation API. Trials run in a project
+// folder of their own, with a copy of the stack's settings: the stack's own settings file is never
+// written, so whatever ends a search, it is as it was.
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { LocalWorkspace, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
+import { parseDocument } from "yaml";
+import { UserError } from "../../infra/errors.ts";
+import { root, stateDir } from "../../toolchain/clone.mjs";
+import { pulumiEnvironment } from "../../toolchain/launcher/environment.mjs";
+import { clearDeadLocks, removeUnrecorded } from "../../toolchain/launcher/recover.mjs";
+import { settingsFile, withSalt, withoutSalt } from "../../toolchain/launcher/salt.mjs";
+import { pulumiBin, pulumiCli } from "../../toolchain/paths.mjs";
+import type { Limits } from "./space.ts";
+
+const prefix = "inference-stack";
+
+/** A settings file's text with other limits; everything else in it stays. Pure. */
+export function withLimits(text: string, { cpus, memory, replicas }: Limits): string {
+  const document = parseDocument(text);
+  const set = (key: string, value: string): void => {
+    document.setIn(["config", `${prefix}:${key}`], value);
+  };
+  set("cpus", String(cpus));
+  set("memory", `${memory}MB`);
+  set("replicas", String(replicas));
+  return document.toString();
+}
+
+/** The lines of the CLI's output that say what went wrong. */
+function complaint(output: string): string {
+  const lines = output
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => /^(\* |error:)/.test(line) && !/update failed|error occurred/.test(line));
+  return (
+    [...new Set(lines)]
+      .slice(0, 3)
+      .join(" ")
+      .replaceAll(/error: |\* /g, "") || "no reason given"
+  );
+}
+
+/** The configuration could not be brought up: that is a result, not a mistake. */
+export class NotReady extends Error {}
+
+const folder = join(stateDir, "capacity", "project");
+
+export class StackUnderTrial {
+  readonly #stack: Stack;
+  readonly #name: string;
+
+  private constructor(stack: Stack, name: string) {
+    this.#stack = stack;
+    this.#name = name;
+  }
+
+  /** @throws UserError where the project is not set up or the stack is not there */
+  static async open(name: string): Promise<StackUnderTrial> {
+    if (!existsSync(pulumiCli)) {
+      throw new UserError("Pulumi is not set up in this clone. Run `npm run setup` first.");
+    }
+    if (!existsSync(settingsFile(name))) {
+      throw new UserError(
+        `there is no stack ${name} in this project: Pulumi.${name}.yaml is missing.`,
+      );
+    }
+    mkdirSync(folder, { recursive: true });
+    const infra = join(folder, "infra");
+    rmSync(infra, { force: true });
+    symlinkSync(realpathSync(join(root, "infra")), infra);
+    writeFileSync(join(folder, "Pulumi.yaml"), readFileSync(join(root, "Pulumi.yaml")));
+    writeSettings(name, (text) => text);
+    const workspace = await LocalWorkspace.create({
+      workDir: folder,
+      pulumiCommand: await PulumiCommand.get({ root: dirname(pulumiBin) }),
+      envVars: pulumiEnvironment(),
+    });
+    try {
+      return new StackUnderTrial(await Stack.select(name, workspace), name);
+    } catch (cause) {
+      throw new UserError(
+        `the stack ${name} is not up. Bring it up first: \`npx pulumi up -s ${name}\`.`,
+        { cause },
+      );
+    }
+  }
+
+  /**
+   * Brings the stack up with these limits, the service's containers new.
+   * @param running containers of the service there are now
+   * @returns id of the service's image
+   * @throws NotReady when it did not come up
+   */
+  async up(limits: Limits, running: number): Promise<string> {
+    writeSettings(this.#name, (text) => withLimits(text, limits));
+    const old = Array.from({ length: Math.min(running, limits.replicas) }, (_, i) =>
+      containerUrn(this.#name, i),
+    );
+    return this.#run(old);
+  }
+
+  /** Back to what the settings file says. */
+  async restore(): Promise<void> {
+    writeSettings(this.#name, (text) => text);
+    await this.#run([]);
+  }
+
+  async #run(replace: string[]): Promise<string> {
+    // What a killed run left: a lock, a container that no state records.
+    clearDeadLocks(this.#name);
+    removeUnrecorded(this.#name);
+    let output = "";
+    const keep = (text: string): void => {
+      output = (output + text).slice(-20_000);
+    };
+    try {
+      const { outputs } = await this.#stack.up({
+        ...(replace.length > 0 ? { replace } : {}),
+        color: "never",
+        suppressProgress: true,
+        onOutput: keep,
+        onError: keep,
+      });
+      return String(outputs["image"]?.value);
+    } catch (cause) {
+      throw new NotReady(complaint(output || String(cause)), { cause });
+    }
+  }
+
+  /** Writes limits into the settings file, as `pulumi config set` would; the rest of it stays. */
+  apply(limits: Limits): void {
+    const file = settingsFile(this.#name);
+    writeFileSync(file, withLimits(readFileSync(file, "utf8"), limits));
+  }
+
+  /** What the next `pulumi up` would change, as the CLI shows it. */
+  async preview(): Promise<string> {
+    writeSettings(this.#name, (text) => text);
+    const { stdout } = await this.#stack.preview({ color: "never", suppressProgress: true });
+    return stdout;
+  }
+}
+
+/** Copies the stack's settings, changed, into the folder of the trials. */
+function writeSettings(stack: string, change: (text: string) => string): void {
+  const text = change(readFileSync(settingsFile(stack), "utf8"));
+  const saltFile = join(stateDir, "salts", stack);
+  writeFileSync(
+    join(folder, `Pulumi.${stack}.yaml`),
+    existsSync(saltFile) ? withSalt(withoutSalt(text), readFileSync(saltFile, "utf8")) : text,
+    { mode: 0o600 },
+  );
+}
+
+const containerUrn = (stack: string, i: number): string =>
+  `urn:pulumi:${stack}::${prefix}::${prefix}:index:InferenceService$${prefix}:index:ContainerWorkload$docker:index/container:Container::inference-${i}`;

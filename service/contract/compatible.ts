@@ -1,0 +1,56 @@
+import type { Contract, ElementType, Field, TensorSpec } from "./types.ts";
+
+/**
+ * Why somebody who calls a model of contract `from` would notice that `to` answers instead; undefined
+ * when every request that was valid still is, and replies keep their form.
+ */
+export function contractChange(from: Contract, to: Contract): string | undefined {
+  const changes = [...inputChanges(from.fields, to.fields), ...outputChanges(from, to)];
+  return changes.length === 0 ? undefined : changes.join("; ");
+}
+
+function inputChanges(from: readonly Field[], to: readonly Field[]): string[] {
+  const now = new Map(to.map((field) => [field.name, field]));
+  const before = new Set(from.map(({ name }) => name));
+  return [
+    ...from.flatMap((field) => {
+      const after = now.get(field.name);
+      if (!after) return [`${field.name} is not taken any more`];
+      const wider = field.kind === "integer" && after.kind === "number";
+      return [
+        ...(after.kind === field.kind || wider
+          ? []
+          : [`${field.name} was ${field.kind} and is ${after.kind}`]),
+        ...(field.optional && !after.optional
+          ? [`${field.name} was optional and is required`]
+          : []),
+        ...(sameShape(field.shape, after.shape) ? [] : [`${field.name} has another shape`]),
+      ];
+    }),
+    ...to
+      .filter(({ name, optional }) => !before.has(name) && !optional)
+      .map(({ name }) => `${name} is required and was not known`),
+  ];
+}
+
+function outputChanges(from: Contract, to: Contract): string[] {
+  const now = new Map(to.outputs.map((output) => [output.name, output]));
+  return [
+    ...from.outputs.flatMap((output: TensorSpec) => {
+      const after = now.get(output.name);
+      if (!after) return [`the output ${output.name} is gone`];
+      const [was, is] = [kindOf(output.type), kindOf(after.type)];
+      return was === is ? [] : [`the output ${output.name} was ${was} and is ${is}`];
+    }),
+    ...((from.classes === undefined) === (to.classes === undefined)
+      ? []
+      : [from.classes ? "it does not classify any more" : "it classifies now"]),
+  ];
+}
+
+const sameShape = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((size, k) => size === b[k]);
+
+/** What JSON shows of a tensor's elements: whether they are 32 or 64 bits wide it does not. */
+const kindOf = (type: ElementType): string =>
+  type === "string" || type === "bool" ? type : type.startsWith("float") ? "number" : "integer";

@@ -1,0 +1,79 @@
+// The service's image in a limited container, for tests of what limits do.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { bundle } from "../../infra/bundle.ts";
+import { baseImages } from "../../toolchain/versions.mjs";
+import { untilReady } from "./process.ts";
+
+const run = promisify(execFile);
+const IMAGE = "inference-stack/service-test";
+
+const docker = async (...args: string[]): Promise<string> => {
+  const { stdout } = await run("docker", args, { maxBuffer: 16 * 1024 * 1024 });
+  return stdout.trim();
+};
+
+/** Builds the service's image and gives its name. */
+export async function buildImage(): Promise<string> {
+  const { dir } = await bundle("service");
+  await docker("build", "-q", "--build-arg", `BASE=${baseImages.node}`, "-t", IMAGE, dir);
+  return IMAGE;
+}
+
+export const removeImage = (): Promise<string> => docker("rmi", "-f", IMAGE);
+
+export interface Container {
+  readonly url: string;
+  /** Sends SIGTERM, waits, and gives the exit code and all it has logged. */
+  stop(): Promise<{ exitCode: number; logs: string }>;
+}
+
+/** Runs the image as the stack runs it: read-only, without capabilities, limited. Waits until it is ready. */
+export async function startContainer(options: {
+  cpus: number;
+  memory: string;
+  environment?: Readonly<Record<string, string>>;
+  /** A folder mounted as `/model` and served. */
+  model?: string;
+}): Promise<Container> {
+  const environment = {
+    LOG_LEVEL: "error",
+    ...(options.model ? { MODEL_FILE: "/model" } : {}),
+    ...options.environment,
+  };
+  const id = await docker(
+    ...["run", "-d", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+    ...[
+      "--cpus",
+      String(options.cpus),
+      "--memory",
+      options.memory,
+      "--memory-swap",
+      options.memory,
+    ],
+    ...(options.model ? ["-v", `${options.model}:/model:ro`] : []),
+    ...Object.entries(environment).flatMap(([key, value]) => ["-e", `${key}=${value}`]),
+    IMAGE,
+  );
+  const address = await docker(
+    "inspect",
+    "-f",
+    "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+    id,
+  );
+  const url = `http://${address}:8000`;
+  const stop = async (): Promise<{ exitCode: number; logs: string }> => {
+    await docker("stop", "-t", "20", id);
+    const exitCode = Number(await docker("inspect", "-f", "{{.State.ExitCode}}", id));
+    const { stdout, stderr } = await run("docker", ["logs", id]);
+    await docker("rm", "-f", id);
+    return { exitCode, logs: stdout + stderr };
+  };
+  try {
+    await untilReady(url);
+  } catch (error) {
+    const { logs } = await stop();
+    throw new Error(`The container did not get ready: ${logs.slice(-2000)}`, { cause: error });
+  }
+  return { url, stop };
+}
