@@ -1,8 +1,8 @@
 // Starts this project's processes for a test, and sees to their end.
-import { fork, spawn, type ChildProcess } from "node:child_process";
+import { fork, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
-import { setPriority, tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "../../toolchain/clone.mjs";
 
@@ -14,19 +14,19 @@ export interface Finished {
   stderr: string;
 }
 
-/** What else this machine does is not to be measured; where that is not allowed it must do. */
-function prefer(child: ChildProcess): void {
-  try {
-    setPriority(child.pid ?? 0, -15);
-  } catch {
-    // Only root may.
-  }
+/**
+ * For a test of precise times: what else this machine does is not to be measured. Real-time
+ * scheduling, where it is allowed and leaves a core to the rest, but for what the process starts.
+ */
+export function prefer(pid: number): void {
+  if (availableParallelism() < 2) return;
+  const fifo = ["--all-tasks", "--reset-on-fork", "--fifo", "--pid", "10", String(pid)];
+  spawnSync("chrt", fifo, { stdio: "ignore" });
 }
 
 /** Runs `loadtest/main.ts` to its end. */
 export function runMain(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
   const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  prefer(child);
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (text: Buffer) => (stdout += text.toString()));
@@ -39,14 +39,19 @@ export function runMain(...args: string[]): { child: ChildProcess; finished: Pro
   return { child, finished };
 }
 
+export interface Helper<T> {
+  pid: number;
+  url: string;
+  ask: () => Promise<T>;
+  end: () => void;
+}
+
 /** A process that says a port when it is ready, and answers each message with one. */
-export async function helper<T>(
-  file: string,
-): Promise<{ url: string; ask: () => Promise<T>; end: () => void }> {
+export async function helper<T>(file: string): Promise<Helper<T>> {
   const child = fork(join(root, "test/loadtest", file));
-  prefer(child);
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
   return {
+    pid: child.pid ?? 0,
     url: `http://127.0.0.1:${port}`,
     ask: async () => {
       const answer = once(child, "message");
