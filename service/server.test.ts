@@ -161,7 +161,7 @@ describe("HTTP server", () => {
       `POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
     );
     await expect
-      .poll(async () => services.metrics.text())
+      .poll(async () => services.exposition())
       .toContain('inference_rejections_total{reason="abandoned"} 1');
     socket.destroy();
   });
