@@ -1,8 +1,8 @@
 // Starts this project's processes for a test, and sees to their end.
-import { fork, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "../../toolchain/clone.mjs";
 
@@ -14,14 +14,13 @@ export interface Finished {
   stderr: string;
 }
 
-/**
- * For a test of precise times: what else this machine does is not to be measured. Real-time
- * scheduling, where it is allowed and leaves a core to the rest, but for what the process starts.
- */
+/** For a test of precise times: this process before others, where that is allowed. */
 export function prefer(pid: number): void {
-  if (availableParallelism() < 2) return;
-  const fifo = ["--all-tasks", "--reset-on-fork", "--fifo", "--pid", "10", String(pid)];
-  spawnSync("chrt", fifo, { stdio: "ignore" });
+  try {
+    setPriority(pid, -15);
+  } catch {
+    // Only root may.
+  }
 }
 
 /** Runs `loadtest/main.ts` to its end. */
