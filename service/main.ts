@@ -76,7 +76,8 @@ function start(): void {
   const stop = (): void => {
     if (state.draining) return;
     log.info("shutting down");
-    const ended = [team?.stop(), watcher?.stop(), drain(server, state, settings)];
+    const ended: Promise<unknown>[] = [drain(server, state, settings)];
+    for (const companion of [team, watcher]) if (companion) ended.push(companion.stop());
     void Promise.all(ended).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);

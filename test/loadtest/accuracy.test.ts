@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Histogram, type HistogramData } from "../../loadtest/engine/histogram.ts";
-import { helper, runMain } from "./processes.ts";
+import { helper, prefer, runMain } from "./processes.ts";
 import type { Recorded } from "./scripted-server.ts";
 
 let server: Awaited<ReturnType<typeof helper<Recorded>>>;
 beforeAll(async () => {
   server = await helper<Recorded>("scripted-server.ts");
+  prefer(server.pid);
 });
 afterAll(() => {
   server.end();
@@ -23,33 +24,39 @@ interface Entry {
 
 async function measure(users: number) {
   const file = join(mkdtempSync(join(tmpdir(), "accuracy-")), "run");
-  const { finished } = runMain(
+  const { child, finished } = runMain(
     "run",
     "-H",
     server.url,
     "-u",
     String(users),
     "-r",
-    String(users / 2),
+    "500",
     "-t",
-    "12s",
+    "20s",
     "--json-file",
     file,
     "--only-summary",
   );
+  prefer(child.pid ?? 0);
   const { code, stdout } = await finished;
   const [entry] = JSON.parse(readFileSync(`${file}.json`, "utf8")) as [Entry];
   return { code, stdout, entry, truth: await server.ask() };
 }
 
+/** Replies are scripted to take 220 ms at most: a server held up longer than that was stalled. */
+const stalledMs = 224;
+
 /** Quantiles that are further from the truth than they may be, in words. */
 function errors(entry: Entry, truth: Recorded): string[] {
   const histogram = Histogram.fromData(entry.histogram);
   return Object.entries(truth.quantiles).flatMap(([quantile, ms]) => {
+    const tail = Number(quantile) > 0.99;
+    // Where the machine stopped even the server, its tail tells nothing of the generator's.
+    if (tail && ms > stalledMs) return [];
     const measured = histogram.quantile(Number(quantile)) / 1000;
-    const [share, least] = Number(quantile) > 0.99 ? [0.02, 2] : [0.01, 0.5];
-    const off = Math.abs(measured - ms);
-    return off <= Math.max(least, share * ms)
+    const bound = tail ? Math.max(2, 0.02 * ms) : Math.max(0.5, 0.01 * ms);
+    return Math.abs(measured - ms) <= bound
       ? []
       : [`p${Number(quantile) * 100}: ${measured} for ${ms} ms`];
   });

@@ -1,0 +1,205 @@
+import * as pulumi from "@pulumi/pulumi";
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Builds } from "./builds.ts";
+import { parseConfig } from "./config.ts";
+
+interface Declared {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Record<string, unknown>;
+  readonly provider: string;
+}
+
+let declared: Declared[] = [];
+
+await pulumi.runtime.setMocks(
+  {
+    newResource: ({ type, name, inputs, custom, provider }) => {
+      if (custom !== false)
+        declared.push({
+          type,
+          name,
+          provider: provider ?? "",
+          inputs: inputs as Declared["inputs"],
+        });
+      return {
+        id: `${name}-id`,
+        state: {
+          ...(inputs as object),
+          imageId: `sha256:${name}`,
+          sha256Digest: `sha256:pushed-${name}`,
+          stdout: `${name}-stdout`,
+          stderr: "",
+        },
+      };
+    },
+    call: ({ inputs }) => ({ ...(inputs as object), id: "found-id" }),
+  },
+  "inference-stack",
+  "swarm",
+);
+const { declareStack } = await import("./stack.ts");
+
+const build = (part: string) => ({
+  context: { dir: `/contexts/${part}`, base: "node" as const, hash: part.padEnd(64, "0") },
+  base: { tag: "base:1", id: "sha256:base" },
+});
+const builds: Builds = {
+  service: build("service"),
+  gateway: build("gateway"),
+  loadtest: build("loadtest"),
+};
+
+async function declare(values: Record<string, string> = {}, secretKeys: string[] = []) {
+  const config = parseConfig({
+    values: { platform: "swarm", cpus: "0.5", replicas: "3", ...values },
+    secretKeys: new Set(secretKeys),
+  });
+  declareStack("swarm", config, builds);
+  // Until the last resource is registered, which nothing announces.
+  for (let before = -1; before !== declared.length;) {
+    before = declared.length;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+interface Service {
+  readonly labels: { label: string; value: string }[];
+  readonly mode: unknown;
+  readonly endpointSpec: unknown;
+  readonly updateConfig: unknown;
+  readonly taskSpec: {
+    readonly containerSpec: Record<string, unknown> & {
+      readonly labels: { label: string }[];
+      readonly secrets: { secretId: string; fileName: string; fileMode: number }[];
+    };
+    readonly networksAdvanceds: { id: string; aliases?: string[] }[];
+    readonly resources: unknown;
+    readonly restartPolicy: unknown;
+    readonly placement: unknown;
+  };
+}
+
+const of = (type: string) => declared.filter((resource) => resource.type === type);
+const service = (name: string) =>
+  of("docker:index/service:Service").find((one) => one.name === name)?.inputs as unknown as Service;
+
+beforeEach(() => {
+  declared = [];
+});
+
+describe("the declared swarm stack", () => {
+  test("is a service of replicas and one of workers on an attachable overlay; the rest are containers", async () => {
+    await declare();
+    expect(
+      of("docker:index/service:Service")
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(["inference", "loadtest-worker"]);
+    expect(of("docker:index/network:Network")[0]?.inputs).toMatchObject({
+      driver: "overlay",
+      attachable: true,
+    });
+    expect(
+      of("docker:index/container:Container")
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(["gateway-0", "loadtest-0"]);
+  });
+
+  test("limits each replica, and answers by its replicas' own addresses", async () => {
+    await declare();
+    const { mode, endpointSpec, taskSpec } = service("inference");
+    expect(mode).toEqual({ replicated: { replicas: 3 } });
+    expect(endpointSpec).toEqual({ mode: "dnsrr" });
+    expect(taskSpec.resources).toEqual({
+      limits: { nanoCpus: 500_000_000, memoryBytes: 256 * 1024 ** 2 },
+    });
+    expect(taskSpec.networksAdvanceds).toEqual([{ id: "network-id", aliases: ["inference"] }]);
+  });
+
+  test("rolls one by one, the new replica healthy first, and back by itself", async () => {
+    await declare();
+    const { updateConfig, taskSpec } = service("inference");
+    expect(updateConfig).toMatchObject({
+      parallelism: 1,
+      order: "start-first",
+      failureAction: "rollback",
+    });
+    expect(taskSpec.containerSpec["healthcheck"]).toBeDefined();
+    expect(taskSpec.restartPolicy).toMatchObject({ condition: "any" });
+    expect(taskSpec.placement).toEqual({ prefs: ["spread=node.labels.zone"] });
+  });
+
+  test("hardens every task as far as Swarm has it", async () => {
+    await declare();
+    for (const name of ["inference", "loadtest-worker"]) {
+      expect(service(name).taskSpec.containerSpec).toMatchObject({
+        user: "10001:10001",
+        readOnly: true,
+        capDrops: ["ALL"],
+      });
+      expect(service(name).taskSpec.containerSpec["env"]).toBeUndefined();
+    }
+  });
+
+  test("hands files over as secrets that only the task's user reads, named by their content", async () => {
+    await declare();
+    const [settings] = service("inference").taskSpec.containerSpec.secrets;
+    expect(settings).toMatchObject({
+      secretId: "inference-settings.json-id",
+      fileName: "/run/inference/settings.json",
+      fileMode: 0o400,
+    });
+    const name = () =>
+      of("docker:index/secret:Secret").find((one) => one.name === "inference-settings.json")
+        ?.inputs["name"] as string;
+    const before = name();
+    declared = [];
+    await declare({ cpus: "1" });
+    expect(name()).toBe(before);
+    declared = [];
+    await declare({ deadline: "5s" });
+    expect(name()).not.toBe(before);
+  });
+
+  test("labels tasks, but not as something that a state records", async () => {
+    await declare();
+    const { labels, taskSpec } = service("inference");
+    const names = (list: { label: string }[]) => list.map(({ label }) => label).sort();
+    const found = ["inference-stack.clone", "inference-stack.part", "inference-stack.stack"];
+    expect(names(taskSpec.containerSpec.labels)).toEqual(found);
+    expect(names(labels)).toEqual([...found, "inference-stack.declared"].sort());
+  });
+
+  test("gives nodes the registry's credentials without making them part of a service", async () => {
+    await declare(
+      {
+        imageRepository: "http://registry.example:5000/iris",
+        registryUser: "me",
+        registryPassword: "hunter2",
+      },
+      ["registryPassword"],
+    );
+    const [provider] = of("pulumi:providers:docker").filter(({ name }) => name === "swarm-engine");
+    expect(JSON.stringify(provider?.inputs["registryAuth"])).toMatch(
+      /http:\/\/registry\.example:5000/,
+    );
+    for (const { inputs, provider: used } of of("docker:index/service:Service")) {
+      expect(inputs["auth"]).toBeUndefined();
+      expect(used).toContain("swarm-engine");
+    }
+    expect(service("inference").taskSpec.containerSpec["image"]).toBe(
+      "registry.example:5000/iris@sha256:pushed-service",
+    );
+  });
+
+  test("takes no common name on somebody else's overlay, and makes no Swarm for it", async () => {
+    await declare({ network: "internal_net" });
+    expect(of("docker:index/network:Network")).toHaveLength(0);
+    expect(of("command:local:Command").map(({ name }) => name)).not.toContain("swarm");
+    const [joined] = service("inference").taskSpec.networksAdvanceds;
+    expect(joined?.id).toBe("found-id");
+    expect(joined?.aliases?.[0]).toMatch(/^inference-stack-[0-9a-f]{8}-swarm-inference$/);
+  });
+});
