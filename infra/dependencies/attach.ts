@@ -13,7 +13,7 @@ function readCa(path: string): string {
     return readFileSync(path, "utf8");
   } catch (cause) {
     throw new UserError(
-      `caFile is ${path}, which cannot be read (${String((cause as Error).message)}). ` +
+      `caFile is ${path}, which cannot be read (${(cause as Error).message}). ` +
         "Name a PEM file with `pulumi config set caFile <path>`.",
       { cause },
     );
