@@ -38,7 +38,10 @@ export function serviceArgs(
         readOnly: true,
         capDrops: ["ALL"],
         mounts: [
-          ...(args.volumes ?? []).map((target) => ({ type: "volume", target })),
+          // Data too: a name would mean another volume on each node, and stay there.
+          ...[...(args.volumes ?? []), ...(args.data ?? []).map(({ target }) => target)].map(
+            (target) => ({ type: "volume", target }),
+          ),
           ...Object.entries({ "/tmp": 16, ...args.scratch }).map(([target, mib]) => ({
             type: "tmpfs",
             target,
@@ -58,7 +61,7 @@ export function serviceArgs(
           interval: "3s",
           timeout: "5s",
           retries: 3,
-          startPeriod: "30s",
+          startPeriod: `${args.startSeconds ?? 30}s`,
         },
         stopGracePeriod: `${args.stopGraceSeconds}s`,
       },

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Builds, BuiltPart } from "./builds.ts";
 import type { StackConfig } from "./config.ts";
+import { bringDependencies } from "./dependencies/index.ts";
 import { Gateway } from "./gateway.ts";
 import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
@@ -8,7 +9,7 @@ import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
 import { onSwarm } from "./swarm.ts";
 
-/** The whole story: images, network, service, gateway, load test, outputs. */
+/** The whole story: images, networks, dependencies, service, gateway, load test, outputs. */
 export function declareStack(stack: string, config: StackConfig, builds: Builds) {
   const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
     const build = builds[part];
@@ -18,11 +19,13 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
   const serviceImage = image("service", config.image);
   const network = trafficNetwork(stack, config);
 
+  const dependencies = bringDependencies(stack, config, builds.dependencies);
+
   const where = onSwarm(config);
   const service = new InferenceService(
     "inference",
-    { stack, image: serviceImage, network, config },
-    where,
+    { stack, image: serviceImage, network, dependencies, config },
+    { ...where, dependsOn: [...(dependencies?.ready ?? [])] },
   );
   const gateway = new Gateway(
     "gateway",
@@ -44,5 +47,9 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
     limits: { cpus: config.cpus, memory: `${config.memory}MB` },
     replicas: config.replicas,
     model: config.model,
+    mlflowUrl: dependencies?.mlflowUrl,
+    s3Url: dependencies?.s3Url,
+    /** For `npm run model`: how to reach the registry, with its credentials. */
+    registry: dependencies?.registry,
   };
 }
