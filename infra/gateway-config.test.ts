@@ -52,6 +52,13 @@ test("gives requests to unchecked replicas when checks find none of those that t
   expect(unchecked.split("frontend")[0]).not.toContain("check ");
 });
 
+test("keeps the replicas it knows while DNS does not answer, and drops at once what DNS drops", () => {
+  for (const line of ["hold timeout 10m", "hold refused 10m", "hold other 10m"]) {
+    expect(lines).toContain(line);
+  }
+  expect(lines).toContain("hold obsolete 0s");
+});
+
 test("does not publish metrics", () => {
   expect(config).toMatch(/http-request return status 404 .* if \{ path \/metrics \}/);
 });

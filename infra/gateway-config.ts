@@ -68,8 +68,10 @@ resolvers docker
   hold valid 500ms
   hold obsolete 0s
   hold nx 0s
-  hold refused 5s
-  hold timeout 5s
+  # No answer from the engine's DNS says nothing about replicas: those that are known stay.
+  hold other 10m
+  hold refused 10m
+  hold timeout 10m
 
 defaults
   mode http
