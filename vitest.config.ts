@@ -1,7 +1,18 @@
 import { defineConfig } from "vitest/config";
 
+// Several engines on one machine, or latencies to the millisecond: on a machine with nothing else to do.
+const quiet = ["test/swarm.test.ts", "test/capacity.test.ts", "test/loadtest/accuracy.test.ts"];
+
 // unit: no engine, no network, beside the code it tests.
 // engine: a real Docker engine, one file at a time, in test/.
+// quiet: the same, of what another process on the machine would decide: `npm run test:quiet`.
+const engine = {
+  environment: "node",
+  fileParallelism: false,
+  testTimeout: 15 * 60_000,
+  hookTimeout: 30 * 60_000,
+} as const;
+
 export default defineConfig({
   test: {
     projects: [
@@ -18,12 +29,11 @@ export default defineConfig({
         test: {
           name: "engine",
           include: ["test/**/*.test.ts"],
-          environment: "node",
-          fileParallelism: false,
-          testTimeout: 15 * 60_000,
-          hookTimeout: 30 * 60_000,
+          exclude: quiet,
+          ...engine,
         },
       },
+      { test: { name: "quiet", include: quiet, ...engine } },
     ],
   },
 });

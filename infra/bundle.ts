@@ -82,6 +82,8 @@ async function assemble(source: string): Promise<BuildContext> {
       outExtension: { ".js": ".mjs" },
       absWorkingDir: root,
       bundle: true,
+      // What is imported only when it is needed stays out of memory until then.
+      splitting: true,
       minify: false,
       platform: "node",
       target: "node24",

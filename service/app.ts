@@ -90,7 +90,7 @@ export function createApp(services: Services): App {
   app.get(
     "/metrics",
     async () =>
-      new Response(await metrics.text(), {
+      new Response(await services.exposition(), {
         headers: { "content-type": metrics.registry.contentType },
       }),
   );

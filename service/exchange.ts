@@ -9,6 +9,8 @@ import { problem, type Problem } from "./problem.ts";
 export interface Services {
   readonly slot: ModelSlot;
   readonly metrics: Metrics;
+  /** What `GET /metrics` answers: the measures of every process of the replica. */
+  readonly exposition: () => Promise<string>;
   readonly log: Logger;
   readonly access: AccessLog;
   /** Largest body in bytes, and most rows in one request. */

@@ -1,3 +1,4 @@
+import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -13,6 +14,7 @@ import { watchMetrics } from "./model/watch-metrics.ts";
 import { createHttpServer, drain } from "./server.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
+import { isWorker, joinTeam, leadTeam, type Team } from "./workers.ts";
 
 const HELP = `Serves an ONNX model over HTTP.
 
@@ -47,9 +49,11 @@ function start(): void {
       ? undefined
       : followRegistry({ settings, slot, sizing, log });
   const state = { draining: false, closing: false };
+  let team: Team | undefined;
   const services: Services = {
     slot,
     metrics,
+    exposition: () => team?.exposition() ?? metrics.registry.metrics(),
     log,
     access: new AccessLog(log),
     maxBody: settings.maxBody,
@@ -69,17 +73,23 @@ function start(): void {
     );
     process.exit(1);
   });
-  server.listen(settings.port, settings.host, 4096, () => {
-    log.info({ ...settings, address: server.address() }, "listening");
-  });
-
-  const stop = (signal: NodeJS.Signals): void => {
+  const stop = (): void => {
     if (state.draining) return;
-    log.info({ signal }, "shutting down");
-    void Promise.all([drain(server, state, settings), watcher?.stop()]).then(() => process.exit(0));
+    log.info("shutting down");
+    const ended: Promise<unknown>[] = [drain(server, state, settings)];
+    for (const companion of [team, watcher]) if (companion) ended.push(companion.stop());
+    void Promise.all(ended).then(() => process.exit(0));
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+
+  const several = sizing.workers > 1;
+  server.listen({ ...settings, backlog: 4096, reusePort: several }, () => {
+    const { port } = server.address() as AddressInfo;
+    log.info({ ...settings, port }, "listening");
+    if (isWorker()) team = joinTeam(metrics.registry, stop);
+    else if (several) team = leadTeam(sizing.workers, port, metrics.registry, log);
+  });
 }
 
 try {

@@ -136,11 +136,18 @@ export class Metrics implements BatchObserver {
       this.#rejections,
     );
 
-    const gauge = (name: string, help: string, read: () => number | undefined): void => {
+    const gauge = (
+      name: string,
+      help: string,
+      read: () => number | undefined,
+      // Over the processes of a replica: what each has is added up, what they share is not.
+      aggregator: "sum" | "max" = "sum",
+    ): void => {
       const metric = new Gauge({
         name,
         help,
         registers,
+        aggregator,
         collect: () => {
           const value = read();
           if (value !== undefined) metric.set(value);
@@ -170,10 +177,10 @@ export class Metrics implements BatchObserver {
       },
     });
 
-    gauge("inference_limit_cpus", "CPU quota in cores.", () => limits.cpus);
-    gauge("inference_limit_memory_bytes", "Memory limit.", () => limits.memoryBytes);
+    gauge("inference_limit_cpus", "CPU quota in cores.", () => limits.cpus, "max");
+    gauge("inference_limit_memory_bytes", "Memory limit.", () => limits.memoryBytes, "max");
     gauge("inference_threads", "Threads of ONNX Runtime in this process.", () => sizing.threads);
-    gauge("inference_workers", "Processes of this replica.", () => sizing.workers);
+    gauge("inference_workers", "Processes of this replica.", () => sizing.workers, "max");
     gauge(
       "inference_max_connections",
       "Connections this process takes at once.",
@@ -183,16 +190,19 @@ export class Metrics implements BatchObserver {
       "inference_cpu_periods",
       "Periods of the CPU quota so far.",
       () => readThrottling()?.periods,
+      "max",
     );
     gauge(
       "inference_cpu_throttled_periods",
       "Periods in which the quota ran out.",
       () => readThrottling()?.throttledPeriods,
+      "max",
     );
     gauge(
       "inference_cpu_throttled_seconds",
       "Time held up by the quota.",
       () => readThrottling()?.throttledSeconds,
+      "max",
     );
   }
 
@@ -220,10 +230,5 @@ export class Metrics implements BatchObserver {
 
   dropped(reason: Rejection): void {
     this.#rejections[reason]++;
-  }
-
-  /** The Prometheus text format. */
-  text(): Promise<string> {
-    return this.registry.metrics();
   }
 }

@@ -161,7 +161,7 @@ describe("HTTP server", () => {
       `POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
     );
     await expect
-      .poll(async () => services.metrics.text())
+      .poll(async () => services.exposition())
       .toContain('inference_rejections_total{reason="abandoned"} 1');
     socket.destroy();
   });
@@ -176,12 +176,16 @@ describe("drain", () => {
     started.write(text.slice(0, 10));
     await new Promise((resolve) => setTimeout(resolve, 50));
 
-    const finished = drain(server, services.state, { drainDelay: 200, grace: 5000 });
+    const finished = drain(server, services.state, { drainDelay: 2000, grace: 40_000 });
     const during = await post(`${url}/predict`, text);
     expect(during.status).toBe(200);
     expect((await fetch(`${url}/readyz`)).status).toBe(503);
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    await expect(post(`${url}/predict`, text)).rejects.toThrow();
+    const refused = () =>
+      post(`${url}/predict`, text).then(
+        () => false,
+        () => true,
+      );
+    await expect.poll(refused, { timeout: 30_000, interval: 50 }).toBe(true);
     started.end(text.slice(10));
     const [{ statusCode, headers }] = (await response) as [IncomingMessage];
     expect([statusCode, headers.connection]).toEqual([200, "close"]);
@@ -195,7 +199,8 @@ describe("drain", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const start = performance.now();
     await drain(server, services.state, { drainDelay: 50, grace: 300 });
-    expect(performance.now() - start).toBeLessThan(1000);
+    // Long before anybody would have closed that connection.
+    expect(performance.now() - start).toBeLessThan(8000);
     await stuck;
   });
 });

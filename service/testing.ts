@@ -46,6 +46,7 @@ export function testService(
   const services = {
     slot,
     metrics,
+    exposition: () => metrics.registry.metrics(),
     log,
     access: new AccessLog(log),
     maxBody,

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { createHash } from "node:crypto";
 import { root, stateDir } from "../toolchain/clone.mjs";
 
@@ -34,6 +34,12 @@ export interface Clone {
 
 const logs = join(stateDir, "artifacts");
 
+/** A newcomer's path: without the Node of the project that runs this test. */
+const path = (process.env["PATH"] ?? "")
+  .split(delimiter)
+  .filter((dir) => !dir.includes("node_modules"))
+  .join(delimiter);
+
 /** Runs to its end; its output is kept in a log beside the test's other artefacts. */
 function run(
   cwd: string,
@@ -44,7 +50,7 @@ function run(
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
-      env: { ...process.env, ...env },
+      env: { ...process.env, PATH: path, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";

@@ -11,7 +11,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { LocalWorkspace, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
+import { setTimeout } from "node:timers/promises";
+import {
+  ConcurrentUpdateError,
+  LocalWorkspace,
+  PulumiCommand,
+  Stack,
+} from "@pulumi/pulumi/automation/index.js";
 import { parseDocument } from "yaml";
 import { UserError } from "../../infra/errors.ts";
 import { root, stateDir } from "../../toolchain/clone.mjs";
@@ -115,24 +121,36 @@ export class StackUnderTrial {
   }
 
   async #run(replace: string[]): Promise<string> {
-    // What a killed run left: a lock, a container that no state records.
-    clearDeadLocks(this.#name);
-    removeUnrecorded(this.#name);
     let output = "";
     const keep = (text: string): void => {
       output = (output + text).slice(-20_000);
     };
-    try {
-      const { outputs } = await this.#stack.up({
-        ...(replace.length > 0 ? { replace } : {}),
-        color: "never",
-        suppressProgress: true,
-        onOutput: keep,
-        onError: keep,
-      });
-      return String(outputs["image"]?.value);
-    } catch (cause) {
-      throw new NotReady(complaint(output || String(cause)), { cause });
+    for (let waited = 0; ; waited += 1) {
+      // What a killed run left: a lock, a container that no state records.
+      clearDeadLocks(this.#name);
+      removeUnrecorded(this.#name);
+      try {
+        const { outputs } = await this.#stack.up({
+          ...(replace.length > 0 ? { replace } : {}),
+          color: "never",
+          suppressProgress: true,
+          onOutput: keep,
+          onError: keep,
+        });
+        return String(outputs["image"]?.value);
+      } catch (cause) {
+        if (!(cause instanceof ConcurrentUpdateError)) {
+          throw new NotReady(complaint(output || String(cause)), { cause });
+        }
+        // The CLI of a search that was killed ends its own work first.
+        if (waited === 60) {
+          throw new UserError(
+            `another \`pulumi up\` of ${this.#name} has gone on for two minutes. Wait for it, or run \`npx pulumi cancel -s ${this.#name}\`.`,
+            { cause },
+          );
+        }
+        await setTimeout(2000);
+      }
     }
   }
 

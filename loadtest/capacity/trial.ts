@@ -1,18 +1,24 @@
 // One trial: the real stack with these limits, a real load, and everybody who watches it.
 import { cpus as hostCpus } from "node:os";
+import { setTimeout } from "node:timers/promises";
 import { dockerHost } from "../../infra/engine.ts";
 import { UserError } from "../../infra/errors.ts";
 import { Histogram } from "../engine/histogram.ts";
 import type { Ended, RunEvent, Tick } from "../events.ts";
 import { parseRequest } from "../run-request.ts";
-import { gatewayCounters, stackContainers, type WatchedPart } from "./containers.ts";
+import {
+  gatewayCounters,
+  stackContainers,
+  type StackContainers,
+  type WatchedPart,
+} from "./containers.ts";
 import { driveLoad } from "./drive-load.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import { useOf, type GatewayView, type Observation, type Second, type Use } from "./observation.ts";
 import { hopeless, loadTime, warmUp, type LoadPlan } from "./plan.ts";
 import type { TrialRecord } from "./record.ts";
 import { judge, type Measured, type Objective } from "./slo.ts";
-import type { Limits } from "./space.ts";
+import { limitsText, type Limits } from "./space.ts";
 import { NotReady, type StackUnderTrial } from "./stack-under-trial.ts";
 import { verdictOf } from "./verdict.ts";
 
@@ -23,6 +29,13 @@ export interface TrialOptions {
   /** Once a second while the load goes on. */
   readonly progress: (tick: Tick) => void;
 }
+
+/** As the load test's engine calls it. */
+const nameLost = "host name not found";
+/** Docker forgets the names of all running containers when its engine leaves a Swarm. */
+const nameLostText =
+  "the load test did not find the gateway by its name, as the engine's DNS lost it " +
+  "(`docker swarm leave` does that; restarting the stack's containers mends it)";
 
 const now = (): number => Date.now() / 1000;
 
@@ -85,7 +98,7 @@ export async function runTrial(
       series: [],
     };
   }
-  const loaded = await load(stack, plan, slo, progress);
+  const loaded = await load(stack, limits, plan, slo, progress);
   const { seen, measured } = loaded;
   const verdict = verdictOf(seen, judge(slo, measured));
   const { seconds, ...rest } = seen;
@@ -109,6 +122,23 @@ export async function runTrial(
   };
 }
 
+/** Waits until exactly the declared replicas run: one of another trial would answer for them. */
+async function declaredAlone(stack: string, limits: Limits): Promise<StackContainers> {
+  for (let waited = 0; ; waited += 1) {
+    const found = await stackContainers(stack);
+    const { cpus, memory } = found.limits.service;
+    const { length } = found.ids.service;
+    if (length === limits.replicas && cpus === limits.cpus && memory === limits.memory)
+      return found;
+    if (waited === 60) {
+      throw new UserError(
+        `the stack ${stack} has ${length} replicas of ${cpus} CPU, ${memory}MB on this engine where ${limitsText(limits)} is declared. See \`npm run status\`.`,
+      );
+    }
+    await setTimeout(500);
+  }
+}
+
 const secondOf = (start: number, { at, users, total }: Tick): Second => ({
   t: Math.round(at - start),
   users,
@@ -121,6 +151,7 @@ const secondOf = (start: number, { at, users, total }: Tick): Second => ({
 
 async function load(
   stack: string,
+  declared: Limits,
   plan: LoadPlan,
   slo: readonly Objective[],
   progress: (tick: Tick) => void,
@@ -130,10 +161,10 @@ async function load(
   series: Second[];
   errors: Record<string, number>;
 }> {
-  const { ids, limits } = await stackContainers(stack);
+  const { ids, limits } = await declaredAlone(stack, declared);
   const [master] = ids.loadtest;
-  if (master === undefined || ids.gateway[0] === undefined || ids.service.length === 0) {
-    throw new UserError(`the stack ${stack} has no load test, gateway or service that runs.`);
+  if (master === undefined || ids.gateway[0] === undefined) {
+    throw new UserError(`the stack ${stack} has no load test or no gateway that runs.`);
   }
   const watch = new EngineWatch(Object.values(ids).flat());
   const gateway = watchGateway(ids.gateway[0]);
@@ -209,7 +240,7 @@ async function load(
   const seen: Observation = {
     notReady: null,
     endedEarly,
-    generatorLimited: ended.limited,
+    generatorLimited: errors.has(nameLost) ? nameLostText : ended.limited,
     users: last?.users ?? 0,
     usersAsked: plan.users,
     outOfMemory: watch.count("outOfMemory", ids.service),

@@ -56,9 +56,8 @@ export class LimitJudge {
 
   verdict(): string | null {
     if (this.#hard !== null) return this.#hard;
-    // A hiccup is not a limit: a fifth of the run, and two seconds at least (or all there were).
-    if (this.#limited < Math.max(Math.min(2, this.#seconds), this.#seconds / 5)) return null;
-    if (this.#limited === 0) return null;
+    // A hiccup is not a limit: a fifth of the run, and three seconds at least.
+    if (this.#limited < Math.max(3, this.#seconds / 5)) return null;
     const [kind] = [...this.#reasons].sort((a, b) => b[1] - a[1])[0]!;
     const why = kind.startsWith("its CPU")
       ? `the generator's CPU was over ${cpuLimit * 100}% busy`

@@ -1,0 +1,176 @@
+// `npm run experiment -- table.yaml`: a declared table of configurations, measured one after another.
+import { createHash } from "node:crypto";
+import { basename, join, resolve } from "node:path";
+import { engineInfo } from "../../infra/engine.ts";
+import { UserError } from "../../infra/errors.ts";
+import { parseArgs } from "node:util";
+import { Journal } from "./journal.ts";
+import { notRunnable } from "./machine.ts";
+import { readMatrix, type Matrix } from "./matrix.ts";
+import { loadTime } from "./plan.ts";
+import { defaultPrices } from "./price.ts";
+import type { ReportData } from "./report/data.ts";
+import { markdown } from "./report/markdown.ts";
+import { writeReport } from "./report/write.ts";
+import { capacityDir, holdStack, machineText, Progress, putBack } from "./session.ts";
+import { parseSlo } from "./slo.ts";
+import { limitsKey } from "./space.ts";
+import { StackUnderTrial } from "./stack-under-trial.ts";
+import { runTrial } from "./trial.ts";
+
+const help = `Usage: npm run experiment -- docs/experiments/table.yaml [--stack dev] [--out DIR]
+
+Measures each configuration that the table declares, as \`npm run capacity\` would, and writes one
+report: report.md, report.json, report.html. A configuration larger than this machine is reported as
+not runnable here; it is never scaled down. Stopped or killed, the same command goes on where it was.
+
+  -s, --stack NAME   dev or swarm (dev)
+      --users N      instead of the table's, for a quick look
+      --fresh        forget what was measured before
+      --json         the report as JSON on standard output
+      --out DIR      where the report goes
+  -h, --help
+
+The table (YAML):
+  name: What it shows
+  users: 10000            # each waits a second after each reply
+  spawnRate: 500
+  slo: p95<500ms,failures=0
+  settle: 10s             # optional, as are steady and repeats
+  runs:
+    - {who: C, replicas: 1, cpus: 0.25, memory: 128MB, published: fails}
+
+Exit status: 0 all that can run here was measured; 2 bad usage; 130 interrupted.`;
+
+async function experiment(
+  matrix: Matrix,
+  flags: { stack: string; fresh: boolean; json: boolean; out: string | undefined },
+): Promise<number> {
+  const { stack } = flags;
+  const { plan, slo, repeats, runs } = matrix;
+  const engine = await engineInfo();
+  const question = JSON.stringify({ stack, plan, slo, repeats });
+  const hash = createHash("sha256").update(question).digest("hex").slice(0, 8);
+  const dir = join(
+    capacityDir,
+    `experiment-${basename(matrix.file).replace(/\.ya?ml$/, "")}-${hash}`,
+  );
+  const file = join(dir, "journal.jsonl");
+  const release = holdStack(stack);
+  const progress = new Progress();
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => {
+    if (interrupt.signal.aborted) process.exit(130);
+    interrupt.abort();
+    progress.say("stopping after this trial; once more stops at once");
+  };
+  process.on("SIGINT", onInterrupt).on("SIGTERM", onInterrupt);
+  try {
+    if (flags.fresh) Journal.setAside(file);
+    const journal = Journal.open(file, question);
+    const tooLarge = runs.flatMap(({ limits }) => {
+      const why = notRunnable(limits, engine);
+      return why === undefined ? [] : [{ limits, why }];
+    });
+    for (const { why } of tooLarge) progress.say(`not runnable here: ${why}`);
+    const todo = runs
+      .filter(({ limits }) => notRunnable(limits, engine) === undefined)
+      .flatMap((run) => Array.from({ length: repeats }, () => run));
+    progress.say(`${todo.length} trials of ${Math.round(loadTime(plan))} s of load`);
+    const pulumi = await StackUnderTrial.open(stack);
+    try {
+      // Each row takes from what was measured before as many trials as it needs.
+      const measured = journal.state.trials.map(({ limits }) => limitsKey(limits));
+      for (const [i, { limits }] of todo.entries()) {
+        const at = measured.indexOf(limitsKey(limits));
+        if (at >= 0) {
+          measured.splice(at, 1);
+          continue;
+        }
+        if (interrupt.signal.aborted) break;
+        progress.begin(i + 1, limits, "declared");
+        journal.append({ type: "begin", limits, at: Date.now() / 1000 });
+        const trial = await runTrial(pulumi, limits, "declared", {
+          stack,
+          plan,
+          slo: parseSlo(slo),
+          progress: (tick) => {
+            progress.tick(tick);
+          },
+        });
+        journal.append({ type: "trial", trial });
+        progress.trial(trial);
+      }
+    } finally {
+      await putBack(pulumi, stack, progress);
+    }
+    const data: ReportData = {
+      title: matrix.name,
+      stack,
+      plan,
+      slo,
+      prices: defaultPrices,
+      trials: journal.state.trials,
+      certificate: null,
+      ending: interrupt.signal.aborted
+        ? "It was interrupted; the same command goes on from here."
+        : "",
+      notRunnable: tooLarge,
+      declared: runs.map(({ limits, who, published }) => ({ limits, who, published })),
+      machine: machineText(),
+    };
+    const files = writeReport(flags.out === undefined ? dir : resolve(flags.out), data);
+    console.log(flags.json ? JSON.stringify(data, null, 2) : markdown(data));
+    progress.say(files.join("\n"));
+    return interrupt.signal.aborted ? 130 : 0;
+  } finally {
+    release();
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        stack: { type: "string", short: "s" },
+        users: { type: "string", short: "u" },
+        fresh: { type: "boolean" },
+        json: { type: "boolean" },
+        out: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    throw new UserError(
+      `${(error as Error).message.split(". ")[0] ?? ""}. --help lists the flags.`,
+    );
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) {
+    console.log(help);
+    return 0;
+  }
+  const [file] = positionals;
+  if (file === undefined || positionals.length > 1) {
+    throw new UserError(
+      "give one table, such as docs/experiments/one-replica.yaml. --help shows what is in it.",
+    );
+  }
+  return experiment(readMatrix(file, values.users), {
+    stack: values.stack ?? "dev",
+    fresh: values.fresh === true,
+    json: values.json === true,
+    out: values.out,
+  });
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  console.error(`error: ${error.message}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,125 @@
+// Starts this project's processes for a test, and sees to their end.
+import { fork, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { setPriority, tmpdir } from "node:os";
+import { join } from "node:path";
+import { root } from "../../toolchain/clone.mjs";
+
+const main = join(root, "loadtest/main.ts");
+
+export interface Finished {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * For a test of precise times: ahead of what else this machine does, where that is allowed. Not
+ * real-time scheduling: two such processes would leave two cores nothing for anybody else.
+ */
+export function prefer(pid: number): void {
+  try {
+    setPriority(pid, -20);
+  } catch {
+    // Only root may.
+  }
+}
+
+/** Runs `loadtest/main.ts` to its end. */
+export function runMain(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (text: Buffer) => (stdout += text.toString()));
+  child.stderr.on("data", (text: Buffer) => (stderr += text.toString()));
+  const finished = once(child, "close").then(([code]) => ({
+    code: code as number | null,
+    stdout,
+    stderr,
+  }));
+  return { child, finished };
+}
+
+export interface Helper<T> {
+  pid: number;
+  url: string;
+  ask: () => Promise<T>;
+  end: () => void;
+}
+
+/** A process that says a port when it is ready, and answers each message with one. */
+export async function helper<T>(file: string): Promise<Helper<T>> {
+  const child = fork(join(root, "test/loadtest", file));
+  const [{ port }] = (await once(child, "message")) as [{ port: number }];
+  return {
+    pid: child.pid ?? 0,
+    url: `http://127.0.0.1:${port}`,
+    ask: async () => {
+      const answer = once(child, "message");
+      child.send("report");
+      return (await answer)[0] as T;
+    },
+    end: () => {
+      child.disconnect();
+    },
+  };
+}
+
+const free = (): number => 20_000 + Math.floor(Math.random() * 30_000);
+
+export interface Cluster {
+  url: string;
+  workerPort: number;
+  startWorker: () => ChildProcess;
+  end: () => void;
+}
+
+/** A master with its page, and workers as they are started, all on this machine. */
+export async function cluster(target: string): Promise<Cluster> {
+  const dir = mkdtempSync(join(tmpdir(), "cluster-"));
+  const [port, workerPort] = [free(), free()];
+  writeFileSync(join(dir, "secret"), "a secret of this test");
+  const settings = join(dir, "settings.json");
+  writeFileSync(
+    settings,
+    JSON.stringify({
+      target,
+      masterAddress: `127.0.0.1:${workerPort}`,
+      secretFile: join(dir, "secret"),
+      runsDir: join(dir, "runs"),
+      processes: 1,
+      listen: { host: "127.0.0.1", port, workerPort },
+    }),
+  );
+  const children: ChildProcess[] = [];
+  const start = (role: string): ChildProcess => {
+    const child = spawn(process.execPath, [main, role, "--settings", settings], {
+      stdio: "ignore",
+    });
+    children.push(child);
+    return child;
+  };
+  start("master");
+  const url = `http://127.0.0.1:${port}`;
+  await until(async () => (await fetch(`${url}/healthz`)).ok);
+  return {
+    url,
+    workerPort,
+    startWorker: () => start("worker"),
+    end: () => {
+      for (const child of children) child.kill("SIGKILL");
+    },
+  };
+}
+
+/** Waits until `check` is true; a throw means not yet. Throws after `seconds`. */
+export async function until(check: () => Promise<boolean>, seconds = 30): Promise<void> {
+  const deadline = performance.now() + seconds * 1000;
+  for (;;) {
+    if (await check().catch(() => false)) return;
+    if (performance.now() > deadline)
+      throw new Error(`still not so after ${seconds} s: ${String(check)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

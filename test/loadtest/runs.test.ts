@@ -1,0 +1,270 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer as createTlsServer } from "node:https";
+import { createConnection, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { cluster, helper, runMain, until, type Cluster, type Finished } from "./processes.ts";
+import type { Recorded } from "./scripted-server.ts";
+
+let server: Awaited<ReturnType<typeof helper<Recorded>>>;
+let stack: Cluster;
+beforeAll(async () => {
+  server = await helper<Recorded>("scripted-server.ts");
+  stack = await cluster(server.url);
+});
+afterAll(() => {
+  stack.end();
+  server.end();
+});
+
+interface Stats {
+  state: string;
+  user_count: number;
+  stats: { name: string; num_requests: number; num_failures: number }[];
+  workers: { id: string; state: string; user_count: number }[];
+}
+const stats = async (): Promise<Stats> =>
+  (await (await fetch(`${stack.url}/stats/requests`)).json()) as Stats;
+const post = (
+  path: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Response> =>
+  fetch(stack.url + path, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
+  });
+
+test("calls of scripts written for Locust work, and the numbers are the server's", async () => {
+  await server.ask();
+  stack.startWorker();
+  await until(async () => (await stats()).workers.length === 1);
+  const started = await post("/swarm", "user_count=50&spawn_rate=50&host=");
+  expect(await started.json()).toMatchObject({
+    success: true,
+    message: "Swarming started",
+    host: server.url,
+  });
+  await until(async () => (await stats()).state === "running");
+  await post("/swarm", "user_count=80&spawn_rate=100");
+  await until(async () => (await stats()).user_count === 80);
+  expect(await (await fetch(`${stack.url}/stop`)).json()).toMatchObject({ success: true });
+  await until(async () => (await stats()).state === "stopped");
+  const { count } = await server.ask();
+  const now = await stats();
+  expect(now.stats.at(-1)).toMatchObject({
+    name: "Aggregated",
+    num_requests: count,
+    num_failures: 0,
+  });
+
+  const csv = await (await fetch(`${stack.url}/stats/requests/csv`)).text();
+  expect(csv.split("\r\n")[2]).toMatch(new RegExp(`^,Aggregated,${count},0,`));
+  for (const path of [
+    "/stats/failures/csv",
+    "/exceptions/csv",
+    "/stats/requests_full_history/csv",
+  ]) {
+    expect((await fetch(stack.url + path)).headers.get("content-type")).toContain("text/csv");
+  }
+  for (const path of ["/exceptions", "/tasks", "/logs"])
+    expect((await fetch(stack.url + path)).ok).toBe(true);
+  const report = await (await fetch(`${stack.url}/stats/report?download=1`)).text();
+  expect(report).not.toMatch(/(src|href)="https?:/);
+  expect(report).toContain('"type":"ended"');
+});
+
+test("another site's page cannot start a run, nor a run leave for another host", async () => {
+  const foreign = await post("/swarm", "user_count=1", { origin: "http://evil.example" });
+  expect(foreign.status).toBe(403);
+  const elsewhere = await post("/swarm", "user_count=1&host=http://192.0.2.1");
+  expect(await elsewhere.json()).toMatchObject({
+    success: false,
+    message: expect.stringContaining("may not be loaded") as string,
+  });
+  const code = await fetch(`${stack.url}/api/runs`, { method: "POST", body: "{}" });
+  expect(code.status).toBe(403);
+});
+
+test("a worker killed in mid-run is noticed within seconds, its users move, and the result says so", async () => {
+  const second = stack.startWorker();
+  await until(async () => (await state())["workers"] === 2);
+  await post("/swarm", "user_count=100&spawn_rate=200");
+  await until(
+    async () => (await stats()).workers.filter((one) => one.user_count === 50).length === 2,
+  );
+  second.kill("SIGKILL");
+  const killed = performance.now();
+  await until(async () => (await stats()).workers.some((one) => one.state === "missing"), 10);
+  await until(
+    async () =>
+      (await stats()).user_count === 100 &&
+      (await stats()).workers.some((one) => one.user_count === 100),
+    10,
+  );
+  expect(performance.now() - killed).toBeLessThan(10_000);
+  await post("/stop", "");
+  await until(async () => (await stats()).state === "stopped");
+  const [newest] = (await (await fetch(`${stack.url}/api/runs`)).json()) as [{ id: string }];
+  const events = await (await fetch(`${stack.url}/api/runs/${newest.id}`)).text();
+  expect(events).toMatch(/was lost with 50 users/);
+});
+
+const state = async (): Promise<Record<string, unknown>> =>
+  (await (await fetch(`${stack.url}/api/state`)).json()) as Record<string, unknown>;
+
+test("somebody without the secret can neither be a worker nor make the master speak", async () => {
+  const said = await new Promise<string>((resolve) => {
+    let text = "";
+    const socket = createConnection(stack.workerPort, "127.0.0.1");
+    socket.on("data", (chunk) => {
+      text += chunk.toString();
+      socket.write(
+        `${JSON.stringify({ type: "hello", name: "x", nonce: "0123456789abcdef", proof: "no" })}\n`,
+      );
+    });
+    socket.on("close", () => {
+      resolve(text);
+    });
+    socket.on("error", () => undefined);
+  });
+  expect(said).toMatch(/^\{"type":"challenge","nonce":"[\w-]+"\}\n$/);
+  expect((await state())["workers"]).toBe(1);
+});
+
+test("Ctrl-C ends a run gently, with its tables, and every request counted", async () => {
+  await server.ask();
+  const { child, finished } = runMain(
+    "run",
+    "-H",
+    server.url,
+    "-u",
+    "40",
+    "-r",
+    "40",
+    "--only-summary",
+  );
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  child.kill("SIGINT");
+  const { code, stdout } = await finished;
+  const { count } = await server.ask();
+  expect(code).toBe(0);
+  expect(stdout).toMatch(new RegExp(`Aggregated +${count} +0 \\(0\\.00%\\)`));
+});
+
+test("an open loop sends what was asked for, however slow the server", async () => {
+  await server.ask();
+  const { finished } = runMain(
+    "run",
+    "-H",
+    server.url,
+    "--rate",
+    "0-400:2s,400:3s",
+    "--only-summary",
+    "--processes",
+    "2",
+  );
+  await finished;
+  expect((await server.ask()).count).toBeGreaterThanOrEqual(1590);
+});
+
+test("failures, thresholds and unreachable hosts have their own exit status", async () => {
+  const rude = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.on("data", () => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf"));
+  });
+  await new Promise<void>((resolve) => rude.listen(0, "127.0.0.1", resolve));
+  const { port } = rude.address() as { port: number };
+  const ended = (...args: string[]): Promise<Finished> => runMain("run", ...args).finished;
+  const [broken, refused, unknown, slow, code] = await Promise.all([
+    ended("-H", `http://127.0.0.1:${port}`, "-u", "2", "-r", "2", "-t", "2s"),
+    ended("-H", "http://127.0.0.1:1", "-u", "2", "-t", "2s", "--exit-code-on-error", "7"),
+    ended("-H", "http://no-such-host.invalid", "-t", "2s"),
+    ended("-H", server.url, "-u", "5", "-r", "5", "-t", "20s", "--threshold", "p95<1ms !abort"),
+    ended("-H", "nonsense"),
+  ]);
+  rude.close();
+  expect([broken.code, refused.code, unknown.code, slow.code, code.code]).toEqual([1, 7, 2, 99, 2]);
+  expect(broken.stdout).toContain("connection closed before the reply was whole");
+  expect(refused.stdout).toContain("connection refused");
+  expect(unknown.stdout).toContain("the host name no-such-host.invalid is not known here");
+  expect(slow.stdout).toContain("CROSSED  p95<1ms");
+  expect(code.stderr.trim().split("\n")).toHaveLength(1);
+});
+
+test("HTTPS is spoken; a certificate nobody vouches for is a failure unless allowed", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "tls-"));
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=localhost",
+      "-keyout",
+      "key",
+      "-out",
+      "cert",
+    ],
+    { cwd: dir, stdio: "ignore" },
+  );
+  const tls = createTlsServer(
+    { key: readFileSync(join(dir, "key")), cert: readFileSync(join(dir, "cert")) },
+    (_, reply) => reply.end("x".repeat(100_000)),
+  );
+  await new Promise<void>((resolve) => tls.listen(0, "127.0.0.1", resolve));
+  const url = `https://127.0.0.1:${(tls.address() as { port: number }).port}`;
+  const args = ["run", "-H", url, "-u", "3", "-r", "9", "-t", "2s", "--think-time", "0.1"];
+  const [strict, lax] = await Promise.all([
+    runMain(...args).finished,
+    runMain(...args, "--insecure").finished,
+  ]);
+  tls.close();
+  expect(strict.code).toBe(1);
+  expect(strict.stdout).toContain("SELF_SIGNED");
+  expect(lax.code).toBe(0);
+});
+
+test("a scenario's file runs its own code on every worker", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "scenario-"));
+  writeFileSync(join(dir, "rows.json"), '[{"n":1},{"n":2}]');
+  writeFileSync(
+    join(dir, "s.ts"),
+    `export default { thinkTime: { kind: "constant", seconds: 0.1 }, data: { rows: "rows.json" }, tasks: [
+       { name: "fine", weight: 3, request: ({ data, random }) => ({ path: "/", body: data.rows[Math.floor(random() * 2)] }),
+         check: (reply) => reply.json().prediction === "setosa" ? undefined : "not setosa" },
+       { name: "picky", request: { path: "/p" }, check: () => "never good" },
+       { name: "boom", method: "GET", request: () => { throw new Error("boom, quoted") } },
+     ] };`,
+  );
+  const csv = join(dir, "out");
+  const { code, stdout } = await runMain(
+    "run",
+    "-H",
+    server.url,
+    "-f",
+    join(dir, "s.ts"),
+    "-u",
+    "10",
+    "-r",
+    "50",
+    "-t",
+    "2s",
+    "--processes",
+    "2",
+    "--csv",
+    csv,
+  ).finished;
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/never good/);
+  expect(stdout).toMatch(/fine +\d+ +0 \(/);
+  expect(readFileSync(`${csv}_exceptions.csv`, "utf8")).toContain('"boom, quoted"');
+});

@@ -1,0 +1,69 @@
+// A server that delays each reply by script and records what it did: the truth a load test's
+// numbers are held against. A process of its own; the parent asks over IPC.
+import { createServer, type Socket } from "node:net";
+
+/** Quantiles of how long the server held requests, in ms, and how many it answered. */
+export interface Recorded {
+  count: number;
+  quantiles: Record<string, number>;
+}
+
+const asked = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
+const reply = Buffer.from(
+  'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{"prediction":"setosa"}',
+);
+
+// Evenly between 20 and 220 ms, always the same: every percentile then has as many requests around
+// it as the others, and none is decided by the few that the machine itself held up.
+let seed = 1;
+function delay(): number {
+  seed = (seed * 48_271) % 2_147_483_647;
+  return 20 + 200 * (seed / 2_147_483_647);
+}
+
+const held: number[] = [];
+
+function serve(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.on("error", () => undefined);
+  let expected = -1;
+  let received = 0;
+  socket.on("data", (chunk: Buffer) => {
+    if (expected < 0) {
+      // Asking for a description is not part of the load.
+      if (chunk.indexOf("GET /openapi.json") === 0) {
+        socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        return;
+      }
+      const head = chunk.indexOf("\r\n\r\n");
+      const length = /content-length: (\d+)/i.exec(chunk.toString("latin1", 0, head))?.[1] ?? "0";
+      expected = head + 4 + Number(length);
+      received = 0;
+    }
+    received += chunk.length;
+    if (received < expected) return;
+    expected = -1;
+    const from = performance.now();
+    setTimeout(() => {
+      socket.write(reply);
+      held.push(performance.now() - from);
+    }, delay());
+  });
+}
+
+const server = createServer(serve);
+server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
+  const address = server.address();
+  process.send?.({ port: typeof address === "object" ? address?.port : 0 });
+});
+process.on("message", () => {
+  const sorted = Float64Array.from(held).sort();
+  const at = (q: number): number => sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0;
+  const recorded: Recorded = {
+    count: held.length,
+    quantiles: Object.fromEntries(asked.map((q) => [q, at(q)])),
+  };
+  held.length = 0;
+  process.send?.(recorded);
+});
+process.on("disconnect", () => process.exit(0));
