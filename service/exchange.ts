@@ -203,18 +203,20 @@ export class NodeExchange extends Exchange {
 
   protected send(status: number, type: string, body: string, headers: Headers | undefined): void {
     const outgoing = this.#outgoing;
+    const length = Buffer.byteLength(body);
     const lines = [
       "Content-Type",
       type,
       "Content-Length",
-      String(Buffer.byteLength(body)),
+      String(length),
       "X-Request-Id",
       this.requestId,
     ];
     if (headers) lines.push(...Object.entries(headers).flat());
     if (this.services.state.closing) lines.push("Connection", "close");
     outgoing.writeHead(status, lines);
-    outgoing.end(body);
+    // As many bytes as characters is ASCII, and that is written without a look at each of them.
+    outgoing.end(body, length === body.length ? "latin1" : "utf8");
   }
 }
 

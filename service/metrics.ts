@@ -1,3 +1,4 @@
+import { getHeapStatistics } from "node:v8";
 import { collectDefaultMetrics, Counter, Gauge, Registry, type Metric } from "prom-client";
 import type { BatchObserver, DispatchReason } from "./batch.ts";
 import { readThrottling, type Limits } from "./limits.ts";
@@ -181,6 +182,11 @@ export class Metrics implements BatchObserver {
     gauge("inference_limit_memory_bytes", "Memory limit.", () => limits.memoryBytes, "max");
     gauge("inference_threads", "Threads of ONNX Runtime in this process.", () => sizing.threads);
     gauge("inference_workers", "Processes of this replica.", () => sizing.workers, "max");
+    gauge(
+      "inference_heap_limit_bytes",
+      "What V8's heap may grow to in this process.",
+      () => getHeapStatistics().heap_size_limit,
+    );
     gauge(
       "inference_max_connections",
       "Connections this process takes at once.",

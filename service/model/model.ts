@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { makeContract } from "../contract/contract.ts";
 import { RowDecoder } from "../contract/decode.ts";
+import { firstExample } from "../contract/example.ts";
 import { RowEncoder, type Output } from "../contract/encode.ts";
 import { parseMLmodel } from "../contract/signature.ts";
 import { allocate, elementCount, type Contract, type TensorData } from "../contract/types.ts";
@@ -59,6 +60,15 @@ function answersByRow(session: Session, contract: Contract, decoder: RowDecoder)
   }
 }
 
+/** The example logged with the model where it fits the model, otherwise the made-up one. */
+function exampleIn(folder: string, contract: Contract, decoder: RowDecoder): Contract["example"] {
+  const file = join(folder, "serving_input_example.json");
+  const row = existsSync(file)
+    ? firstExample(readFileSync(file, "utf8"), contract.fields)
+    : undefined;
+  return row !== undefined && decoder.check([row], true).length === 0 ? row : contract.example;
+}
+
 /**
  * Loads an ONNX file, or a folder with an ONNX model and perhaps MLflow's `MLmodel`.
  * Throws ModelError when it cannot be read, run, or disagrees with its signature.
@@ -96,8 +106,9 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
       ...output,
       name: graph.renamed.get(output.name) ?? output.name,
     }));
-    const contract = makeContract({ ...graph, inputs: session.inputs, outputs }, mlmodel);
-    const decoder = new RowDecoder(contract);
+    const described = makeContract({ ...graph, inputs: session.inputs, outputs }, mlmodel);
+    const decoder = new RowDecoder(described);
+    const contract = { ...described, example: exampleIn(folder, described, decoder) };
     const rowwise = answersByRow(session, contract, decoder);
     return {
       name: identity.name ?? (basename(folder) || "model"),

@@ -1,4 +1,4 @@
-"""Train the embedded iris classifier and write iris/model.onnx, iris/MLmodel and iris/PROVENANCE.md.
+"""Train the embedded iris classifier and write it with its description to iris/.
 
 Needs only PyPI: pip install scikit-learn==1.9.1 skl2onnx==1.20.0 onnx==1.23.2
 Run: python service/models/train_iris.py
@@ -91,6 +91,8 @@ def main() -> None:
             outputs=json.dumps(outputs),
         )
     )
+    example = {"dataframe_split": {"columns": FEATURES, "data": [data.data[0].tolist()]}}
+    (FOLDER / "serving_input_example.json").write_text(json.dumps(example) + "\n")
     (FOLDER / "PROVENANCE.md").write_text(
         PROVENANCE.format(
             accuracy=accuracy,

@@ -14,13 +14,10 @@ export interface Finished {
   stderr: string;
 }
 
-/**
- * For a test of precise times: ahead of what else this machine does, where that is allowed. Not
- * real-time scheduling: two such processes would leave two cores nothing for anybody else.
- */
+/** For a test of precise times: this process before others, where that is allowed. */
 export function prefer(pid: number): void {
   try {
-    setPriority(pid, -20);
+    setPriority(pid, -15);
   } catch {
     // Only root may.
   }

@@ -169,6 +169,9 @@ describe("in a limited container", () => {
     expect(metrics).toContain("inference_limit_cpus 0.2");
     expect(metrics).toContain(`inference_limit_memory_bytes ${80 * 1024 * 1024}`);
     expect(metrics).toContain("inference_threads 1");
+    const heap = Number(/inference_heap_limit_bytes (\d+)/.exec(metrics)?.[1]) / 1024 / 1024;
+    expect(heap).toBeGreaterThan(30);
+    expect(heap).toBeLessThan(45);
     expect(metrics).toMatch(/inference_cpu_periods [1-9]/);
     const { logs } = await service.stop();
     expect(logs).toMatch(/"oldSpaceMB":32,"semiSpaceMB":2/);

@@ -1,0 +1,188 @@
+// npm run bench:loadtest: load generators side by side in one run, one core each, against nginx on
+// the other; then what thinking users cost. Writes its table into docs/benchmarks.md.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, readdirSync } from "node:fs";
+import { availableParallelism, cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { root } from "../../toolchain/clone.mjs";
+import { writeSection } from "../section.ts";
+import { connections, generators, which, type Generator } from "./generators.ts";
+import { startNginx } from "./nginx.ts";
+
+const help = `Usage: npm run bench:loadtest [-- --rounds 5 --seconds 5 --users 10000 --install]
+
+Compares the load test with wrk, autocannon, Locust and, where they are here, oha and k6: requests a
+second on one core against nginx on the other, medians of interleaved rounds. Writes the table in
+docs/benchmarks.md. Needs nginx, wrk, taskset, Python 3 and two cores with little else to do.
+
+  --rounds N    rounds of all generators (5)
+  --seconds N   of each generator in each round (5)
+  --users N     users with a think time of one second, for CPU and memory a user (10000)
+  --install     also build k6 (with Go) and oha (with cargo): minutes
+`;
+
+interface Result {
+  rate: number;
+  /** CPU time of the generator for one request, µs; its start-up included. */
+  cpuMicros: number;
+}
+
+const serverCore = 0;
+const generatorCore = 1;
+
+const say = (line: string): void => {
+  console.error(line);
+};
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+const thousands = (value: number): string => Math.round(value).toLocaleString("en");
+
+/** One generator once. Throws when it does not say how many requests it sent. */
+async function measure(generator: Generator, url: string, seconds: number): Promise<Result> {
+  // bash's own clock for CPU time covers the whole process tree below it.
+  const timed = ["-c", 'TIMEFORMAT="CPU %U %S"; time "$@"', "bash"];
+  const child = spawn("taskset", [
+    "-c",
+    String(generatorCore),
+    "bash",
+    ...timed,
+    ...generator.command(url, seconds),
+  ]);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (text: Buffer) => (output += text.toString()));
+  }
+  await once(child, "close");
+  const requests = generator.requests(output, seconds);
+  const [, user = "", system = ""] = /CPU ([\d.]+) ([\d.]+)/.exec(output) ?? [];
+  if (!(requests > 0)) throw new Error(`${generator.name} did not run:\n${output.slice(-800)}`);
+  return {
+    rate: requests / seconds,
+    cpuMicros: ((Number(user) + Number(system)) * 1e6) / requests,
+  };
+}
+
+/** CPU seconds of all threads of a process so far. */
+const cpuSeconds = (pid: number): number =>
+  readdirSync(`/proc/${pid}/task`)
+    .map((task) =>
+      Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]),
+    )
+    .reduce((sum, nanoseconds) => sum + nanoseconds / 1e9, 0);
+
+const residentBytes = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+
+const sleep = (seconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+/** What so many users, each waiting a second after each reply, cost once they are all there. */
+async function think(url: string, users: number) {
+  const measured = 20;
+  const ramp = users / 1000;
+  const child = spawn("taskset", [
+    "-c",
+    String(generatorCore),
+    process.execPath,
+    join(root, "loadtest/main.ts"),
+    "run",
+    "-H",
+    url,
+    "-u",
+    String(users),
+    "-r",
+    "1000",
+    "-t",
+    `${ramp + measured + 15}s`,
+    "--only-summary",
+  ]);
+  let output = "";
+  child.stdout.on("data", (text: Buffer) => (output += text.toString()));
+  const closed = once(child, "close");
+  const pid = child.pid ?? 0;
+  await sleep(ramp + 8);
+  const before = cpuSeconds(pid);
+  await sleep(measured);
+  const cores = (cpuSeconds(pid) - before) / measured;
+  const bytes = residentBytes(pid);
+  await closed;
+  const failures = Number(/Aggregated +\d+ +(\d+)/.exec(output)?.[1] ?? NaN);
+  return { cores, bytes, failures };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "5" },
+      users: { type: "string", default: "10000" },
+      install: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) {
+    console.log(help);
+    return;
+  }
+  const needed = ["nginx", "wrk", "taskset"].filter((program) => which(program) === undefined);
+  if (needed.length > 0 || availableParallelism() < 2) {
+    console.error(
+      needed.length > 0
+        ? `Not here: ${needed.join(", ")}; install them (apt-get install nginx-light wrk util-linux).`
+        : "Two cores are needed: one for nginx, one for the generators.",
+    );
+    process.exitCode = 2;
+    return;
+  }
+  const [rounds, seconds, users] = [values.rounds, values.seconds, values.users].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  const { here, missing } = await generators(values.install);
+  const server = await startNginx(serverCore);
+  const results = new Map(here.map((one) => [one.name, [] as Result[]]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const one of here) {
+      const result = await measure(one, server.url, seconds);
+      results.get(one.name)?.push(result);
+      say(
+        `round ${round + 1}  ${one.name.padEnd(22)} ${thousands(result.rate).padStart(8)} requests/s  ${result.cpuMicros.toFixed(1)} µs CPU each`,
+      );
+    }
+  }
+  say(`${thousands(users)} users who wait a second …`);
+  const few = await think(server.url, 100);
+  const many = await think(server.url, users);
+  await server.stop();
+
+  const us = results.get("this load test") ?? [];
+  // Ratios within each round: what else the machine does weighs on both sides alike.
+  const against = (other: readonly Result[]): { rate: number; cpu: number } => ({
+    rate: median(us.map((one, i) => one.rate / (other[i]?.rate ?? NaN))),
+    cpu: median(us.map((one, i) => (other[i]?.cpuMicros ?? NaN) / one.cpuMicros)),
+  });
+  const rows = here.map((one) => {
+    const list = results.get(one.name) ?? [];
+    const { rate, cpu } = against(list);
+    return `| ${one.name} | ${thousands(median(list.map((result) => result.rate)))} | ${median(list.map((result) => result.cpuMicros)).toFixed(1)} | ${rate.toFixed(2)} | ${cpu.toFixed(2)} |`;
+  });
+  const perUser = (many.bytes - few.bytes) / (users - 100);
+  const lines = [
+    `One core for the generator, one for nginx, ${connections} connections, the same POST, medians of ${rounds} interleaved rounds of ${seconds} s; ${cpus()[0]?.model ?? ""}, Node ${process.version}. Each reply is parsed to its last byte, checked and recorded.`,
+    "",
+    "| generator | requests/s | CPU µs a request | this load test sends, times as many | and with, times less CPU |",
+    "|---|---|---|---|---|",
+    ...rows,
+    "",
+    `${thousands(users)} users who each wait a second after each reply: **${(many.cores * 100).toFixed(1)}%** of one core, **${(perUser / 1000).toFixed(1)} kB** of memory a user (${(many.bytes / 1e6).toFixed(0)} MB in all), ${many.failures} failures.`,
+    ...(missing.length > 0 ? ["", `Not measured, because not here: ${missing.join(", ")}.`] : []),
+    "",
+  ];
+  await writeSection("loadtest", "The load test beside its peers", lines);
+  console.log(lines.join("\n"));
+}
+
+await main();
