@@ -45,8 +45,9 @@ const problem = (status: number, title: string): string =>
  */
 export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
   const longer = deadline + 5000;
-  const connections = `tcp-ut 1500ms maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
-  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4`;
+  const connections = `maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
+  // HAProxy 2.6 does not pass tcp-ut on from default-server.
+  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4 tcp-ut 1500ms`;
   return `global
   maxconn 12000
   nbthread 1
@@ -68,8 +69,10 @@ resolvers docker
   hold valid 500ms
   hold obsolete 0s
   hold nx 0s
-  hold refused 5s
-  hold timeout 5s
+  # No answer from the engine's DNS says nothing about replicas: those that are known stay.
+  hold other 10m
+  hold refused 10m
+  hold timeout 10m
 
 defaults
   mode http
@@ -77,7 +80,7 @@ defaults
   option dontlog-normal
   timeout connect 500ms
   # A check connects as quickly, however busy the replica is; its answer may take longer.
-  timeout check 2s
+  timeout check 1500ms
   timeout http-request 10s
   timeout http-keep-alive 75s
   timeout client 75s

@@ -59,8 +59,10 @@ export function serviceArgs(
         healthcheck: {
           tests: ["CMD", ...args.healthCheck],
           interval: "3s",
-          timeout: "5s",
-          retries: 3,
+          // Swarm ends a task that is found unhealthy. One that is merely starved has its time: to end
+          // it would leave the others with more to do.
+          timeout: "10s",
+          retries: 6,
           startPeriod: `${args.startSeconds ?? 30}s`,
         },
         stopGracePeriod: `${args.stopGraceSeconds}s`,

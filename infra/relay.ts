@@ -1,0 +1,79 @@
+import { isIP } from "node:net";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { UserError } from "./errors.ts";
+import { answersOk } from "./health-check.ts";
+import type { Network } from "./networks.ts";
+import { relayConfig, relayHealthPort, targetsOf } from "./relay-config.ts";
+import { labelList, ownName } from "./stack-identity.ts";
+import { runWorkload } from "./workload.ts";
+
+export interface RelayArgs {
+  readonly stack: string;
+  /** One with HAProxy in it: the gateway's. */
+  readonly image: pulumi.Input<string>;
+  /** A network of one engine, which Swarm services cannot join. */
+  readonly from: Network;
+  /** What is reached on it, by the names it has there. */
+  readonly urls: readonly string[];
+}
+
+const configFile = "/run/relay/haproxy.cfg";
+
+/**
+ * Carries names of a network that is local to one engine onto an overlay, for services on any node:
+ * a container for each name, joined to both, passes connections on. The overlay is one of its own, so
+ * that no name on the network of the requests is shadowed, and only those who need it reach it.
+ */
+export class Relay extends pulumi.ComponentResource {
+  /** What replicas join: on it the same addresses mean the same things. */
+  readonly network: Network;
+
+  constructor(name: string, args: RelayArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("inference-stack:index:Relay", name, {}, opts);
+    const { stack, image, from, urls } = args;
+    const child = { parent: this };
+    this.network = new docker.Network(
+      name,
+      {
+        name: ownName(stack, name),
+        driver: "overlay",
+        attachable: true,
+        labels: labelList(stack, "network"),
+      },
+      child,
+    );
+    for (const [host, ports] of targetsOf(urls)) {
+      if (isIP(host) !== 0) {
+        throw new UserError(
+          `${host} is an address on dependencyNetwork, which replicas on other nodes cannot reach. ` +
+            "Name the host as it is called on that network, such as http://mlflow:5000.",
+        );
+      }
+      runWorkload(
+        "container",
+        `${name}-${host}`,
+        {
+          stack,
+          part: "relay",
+          image,
+          command: ["haproxy", "-W", "-db", "-f", configFile],
+          replicas: 1,
+          cpus: 0.5,
+          memory: 64,
+          networks: [{ network: from }, { network: this.network, alias: host }],
+          files: [
+            {
+              path: configFile,
+              content: from.name.apply((network) => relayConfig(host, ports, network)),
+            },
+          ],
+          healthCheck: answersOk(relayHealthPort, "/healthz"),
+          stopGraceSeconds: 5,
+        },
+        child,
+      );
+    }
+    this.registerOutputs({});
+  }
+}
