@@ -5,6 +5,8 @@ const quiet = [
   "test/swarm.test.ts",
   "test/capacity.test.ts",
   "test/dependencies.test.ts",
+  "test/models.test.ts",
+  "test/ui.test.ts",
   "test/loadtest/accuracy.test.ts",
 ];
 
