@@ -1,6 +1,7 @@
 import { baseImages } from "../toolchain/versions.mjs";
 import { type BuildContext, bundle } from "./bundle.ts";
 import type { StackConfig } from "./config.ts";
+import { type DependencyImages, dependencyImages } from "./dependencies/images.ts";
 import { type BaseImage, baseImage } from "./preflight.ts";
 
 /** The images that this project builds, and the folder each is described in. */
@@ -17,6 +18,8 @@ export interface Build {
 /** The service has none where a published image is deployed. */
 export type Builds = Readonly<Record<Exclude<BuiltPart, "service">, Build>> & {
   readonly service: Build | undefined;
+  /** Only where the stack brings MLflow and S3. */
+  readonly dependencies?: DependencyImages | undefined;
 };
 
 async function prepare(part: BuiltPart): Promise<Build> {
@@ -26,10 +29,11 @@ async function prepare(part: BuiltPart): Promise<Build> {
 
 /** Makes the build contexts on the host; nothing is built yet. @throws UserError */
 export async function prepareBuilds(config: StackConfig): Promise<Builds> {
-  const [service, gateway, loadtest] = await Promise.all([
+  const [service, gateway, loadtest, dependencies] = await Promise.all([
     config.image === undefined ? prepare("service") : undefined,
     prepare("gateway"),
     prepare("loadtest"),
+    config.dependencies === "deploy" ? dependencyImages() : undefined,
   ]);
-  return { service, gateway, loadtest };
+  return { service, gateway, loadtest, dependencies };
 }

@@ -99,6 +99,11 @@ describe("parseConfig", () => {
     [{ modelAlias: "a", modelStage: "Production" }, "keep one"],
     [{ mlflowUrl: "http://mlflow:5000" }, "dependencies"],
     [{ dependencies: "attach" }, "mlflowUrl"],
+    [{ dependencies: "attach", mlflowUrl: "http://localhost:5000" }, "mlflowUrl"],
+    [{ dependencies: "attach", mlflowUrl: "http://m:5000", s3Url: "http://127.0.0.1:1" }, "s3Url"],
+    [{ dependencies: "deploy", s3Url: "http://s3:9000" }, "s3AccessKey"],
+    [{ dependencies: "deploy", modelStage: "Production" }, "modelStage"],
+    [{ dependencies: "deploy", platform: "swarm" }, "platform swarm"],
     [{ apiPort: "8089" }, "loadtestPort"],
   ])("refuses %j, which contradicts itself", (values, says) => {
     expect(refusal(values as Record<string, string>)).toContain(says);

@@ -179,6 +179,19 @@ function unknownKey(given: string): string {
   );
 }
 
+/** A container's loopback is its own. */
+const containersCannotReach = (config: StackConfig): string[] =>
+  (["mlflowUrl", "s3Url"] as const).flatMap((k) => {
+    const given = config[k];
+    const host = given === undefined ? "" : new URL(given).hostname;
+    return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host)
+      ? [
+          `${k} is ${given ?? ""}, which inside a container is the container itself: use an address ` +
+            "that containers reach, or a name on dependencyNetwork.",
+        ]
+      : [];
+  });
+
 /** Keys that say nothing without, or contradict, others. */
 function contradictions(config: StackConfig): string[] {
   const given = (k: keyof StackConfig) => config[k] !== undefined;
@@ -213,6 +226,27 @@ function contradictions(config: StackConfig): string[] {
     ...excludes("modelAlias", "modelStage"),
     ...excludes("mlflowToken", "mlflowUser"),
     ...attachOnly,
+    ...(config.dependencies === "attach" || config.dependencies === "deploy"
+      ? [
+          ...needs("s3Url", "s3AccessKey"),
+          ...needs("s3Url", "s3SecretKey"),
+          ...needs("s3AccessKey", "s3SecretKey"),
+          ...containersCannotReach(config),
+        ]
+      : []),
+    ...(config.dependencies === "deploy" && given("modelStage")
+      ? [
+          "modelStage is set but dependencies is deploy: models are published there by alias; set modelAlias instead.",
+        ]
+      : []),
+    ...(config.platform === "swarm" &&
+    (config.dependencies === "deploy" ||
+      (config.dependencies === "attach" && given("dependencyNetwork")))
+      ? [
+          "dependencies on a network of one engine cannot be reached by the services of platform swarm: " +
+            "set dependencies to attach with an mlflowUrl that every node reaches, and remove dependencyNetwork.",
+        ]
+      : []),
     ...(config.dependencies === "attach" && !given("mlflowUrl")
       ? ["dependencies is attach but mlflowUrl is not set: set mlflowUrl to MLflow's address."]
       : []),

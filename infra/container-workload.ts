@@ -1,7 +1,8 @@
+import { posix } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { FilesVolume } from "./files-volume.ts";
-import { labelList } from "./stack-identity.ts";
+import { labelList, ownName } from "./stack-identity.ts";
 import type { Workload, WorkloadArgs } from "./workload.ts";
 
 /** The user of every image of this project. */
@@ -22,11 +23,20 @@ const hardened = {
 const cpusText = (cpus: number): string =>
   Number.isInteger(cpus) ? cpus.toFixed(1) : String(cpus);
 
+/** As the engine writes a time: "30s", "2m30s". */
+export const durationText = (seconds: number): string =>
+  [
+    seconds >= 60 ? `${Math.floor(seconds / 60)}m` : "",
+    seconds % 60 ? `${seconds % 60}s` : "",
+  ].join("") || "0s";
+
 /** What is declared for one container of a workload. */
 export function containerArgs(
   args: WorkloadArgs,
   files?: FilesVolume["mount"],
+  data: readonly { readonly source: pulumi.Input<string>; readonly target: string }[] = [],
 ): docker.ContainerArgs {
+  const startSeconds = args.startSeconds ?? 30;
   return {
     ...hardened,
     image: args.image,
@@ -43,6 +53,7 @@ export function containerArgs(
     mounts: [
       // Volumes without a name go with their container.
       ...(args.volumes ?? []).map((target) => ({ type: "volume", target })),
+      ...data.map(({ source, target }) => ({ type: "volume", source, target })),
       ...(files
         ? [{ type: "volume", source: files.source, target: files.target, readOnly: true }]
         : []),
@@ -70,10 +81,10 @@ export function containerArgs(
       interval: "3s",
       timeout: "5s",
       retries: 3,
-      startPeriod: "30s",
+      startPeriod: durationText(startSeconds),
     },
     wait: true,
-    waitTimeout: 60,
+    waitTimeout: startSeconds + 30,
     destroyGraceSeconds: args.stopGraceSeconds,
     stopTimeout: args.stopGraceSeconds,
     mustRun: true,
@@ -97,11 +108,24 @@ export class ContainerWorkload extends pulumi.ComponentResource implements Workl
             { stack: args.stack, part: args.part, files: args.files, uid, writer: args.image },
             { parent: this },
           );
+    const data = (args.data ?? []).map(({ target, keep }) => {
+      const folder = `${name}-${posix.basename(target)}`;
+      const volume = new docker.Volume(
+        folder,
+        { name: ownName(args.stack, folder), labels: labelList(args.stack, args.part) },
+        { parent: this, retainOnDelete: keep },
+      );
+      return { source: volume.name, target };
+    });
     this.ids = Array.from({ length: args.replicas }, (_, i) => {
-      const container = new docker.Container(`${name}-${i}`, containerArgs(args, files?.mount), {
-        parent: this,
-        deleteBeforeReplace: args.replaceInPlace ?? false,
-      });
+      const container = new docker.Container(
+        `${name}-${i}`,
+        containerArgs(args, files?.mount, data),
+        {
+          parent: this,
+          deleteBeforeReplace: args.replaceInPlace ?? false,
+        },
+      );
       return container.id;
     });
     this.registerOutputs({ ids: this.ids });

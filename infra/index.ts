@@ -18,3 +18,5 @@ const outputs = await main(pulumi.getStack()).catch((error: unknown) => {
 
 export const { apiUrl, docsUrl, loadtestUrl, loadtestToken, image, limits, replicas, model } =
   outputs;
+/** Only where a registry serves the model. */
+export const { mlflowUrl, s3Url, registry } = outputs;

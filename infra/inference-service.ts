@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "./config.ts";
+import type { Dependencies } from "./dependencies/index.ts";
 import { answersOk } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { runWorkload, type Workload } from "./workload.ts";
@@ -7,10 +8,15 @@ import { runWorkload, type Workload } from "./workload.ts";
 /** Where each replica listens. */
 export const servicePort = 8000;
 
+/** Where the image has a folder that the service owns. */
+const cacheFolder = "/var/cache/inference";
+
 export interface InferenceServiceArgs {
   readonly stack: string;
   readonly image: pulumi.Input<string>;
   readonly network: TrafficNetwork;
+  /** Where models come from; the embedded one without. */
+  readonly dependencies: Dependencies | undefined;
   readonly config: Pick<StackConfig, "platform" | "cpus" | "memory" | "replicas" | "deadline">;
 }
 
@@ -20,7 +26,7 @@ export class InferenceService extends pulumi.ComponentResource {
 
   constructor(name: string, args: InferenceServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:InferenceService", name, {}, opts);
-    const { stack, image, network, config } = args;
+    const { stack, image, network, dependencies, config } = args;
     this.workload = runWorkload(
       config.platform,
       name,
@@ -31,14 +37,27 @@ export class InferenceService extends pulumi.ComponentResource {
         replicas: config.replicas,
         cpus: config.cpus,
         memory: config.memory,
-        networks: [{ network, alias: network.serviceName }],
+        networks: [
+          { network, alias: network.serviceName },
+          // Somebody else's, or the dependencies' own: no name of ours on it.
+          ...(dependencies?.network ? [{ network: dependencies.network }] : []),
+        ],
         files: [
           {
             path: "/run/inference/settings.json",
-            content: JSON.stringify({ host: "0.0.0.0", deadline: `${config.deadline}ms` }),
+            content: JSON.stringify({
+              host: "0.0.0.0",
+              deadline: `${config.deadline}ms`,
+              ...dependencies?.settings,
+            }),
           },
+          ...(dependencies?.files ?? []),
         ],
+        // The last model, for a start while the registry is away.
+        ...(dependencies ? { data: [{ target: cacheFolder, keep: false }] } : {}),
         healthCheck: answersOk(servicePort, "/readyz"),
+        // A model is read over the network before the first request.
+        ...(dependencies ? { startSeconds: 150 } : {}),
         // 3 s of being not ready, then what is in flight, at most the deadline.
         stopGraceSeconds: Math.ceil(config.deadline / 1000) + 10,
       },

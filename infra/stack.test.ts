@@ -51,11 +51,13 @@ const builds: Builds = {
 
 async function declare(values: Record<string, string> = {}, secretKeys: string[] = []) {
   const config = parseConfig({ values, secretKeys: new Set(secretKeys) });
-  const outputs = declareStack(
-    "dev",
-    config,
-    config.image ? { ...builds, service: undefined } : builds,
-  );
+  const outputs = declareStack("dev", config, {
+    ...builds,
+    ...(config.image ? { service: undefined } : {}),
+    ...(config.dependencies === "deploy"
+      ? { dependencies: { mlflow: "sha256:mlflow", s3: "sha256:s3" } }
+      : {}),
+  });
   await new Promise<void>((resolve) => {
     pulumi.all(Object.values(outputs).map((value) => value as unknown)).apply(() => {
       resolve();
@@ -231,4 +233,104 @@ describe("the declared dev stack", () => {
     await declare({ cpus: "0.25", memory: "128MB", replicas: "4" });
     expect([...part("gateway"), ...part("loadtest"), ...part("worker")]).toEqual(before);
   });
+});
+
+const files = (name: string) => {
+  const write = of("command:local:Command").find((each) => each.name === `${name}-files-write`);
+  const stdin = write?.inputs["stdin"] as string | { value: string } | undefined;
+  const text = typeof stdin === "object" ? stdin.value : (stdin ?? "");
+  return Object.fromEntries(
+    text
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => line.split(" "))
+      .map(([name, data]) => [name, Buffer.from(data ?? "", "base64").toString()]),
+  ) as Record<string, string>;
+};
+const settings = () => JSON.parse(files("inference")["settings.json"] ?? "") as unknown;
+const networks = (name: string) =>
+  part(name).map(({ inputs }) => inputs["networksAdvanced"] as { name: string; aliases?: [] }[]);
+
+describe("dependencies that come with the stack", () => {
+  test("are MLflow and a store with their own network, published nowhere", async () => {
+    const outputs = await declare({ dependencies: "deploy" });
+    expect([...part("mlflow"), ...part("s3")].map(({ inputs }) => inputs["image"])).toEqual(
+      expect.arrayContaining(["sha256:mlflow", "sha256:s3"]),
+    );
+    for (const { inputs } of [...part("mlflow"), ...part("s3")]) {
+      expect(inputs["ports"]).toBeUndefined();
+      expect(inputs["envs"]).toBeUndefined();
+      expect(inputs).toMatchObject({ user: "10001:10001", readOnly: true });
+    }
+    expect(of("docker:index/network:Network")).toHaveLength(2);
+    expect(outputs.mlflowUrl).toBe("http://mlflow:5000");
+    expect(outputs.s3Url).toBe("http://s3:9000");
+    expect(await pulumi.isSecret(pulumi.output(outputs.registry))).toBe(true);
+  });
+
+  test("are joined by every replica without a name, and hold the model it serves", async () => {
+    await declare({ dependencies: "deploy", replicas: "2", model: "credit", modelAlias: "blue" });
+    expect(networks("service")).toHaveLength(2);
+    for (const [traffic, own] of networks("service")) {
+      expect(traffic?.aliases).toEqual(["inference"]);
+      expect(own?.name).toMatch(/-dependencies$/);
+      expect(own?.aliases).toBeUndefined();
+    }
+    expect(settings()).toMatchObject({
+      mlflowUrl: "http://mlflow:5000",
+      model: "credit",
+      modelAlias: "blue",
+    });
+    expect(Object.keys(files("inference"))).toEqual(["settings.json"]);
+  });
+
+  test("leave the store out where one is named", async () => {
+    await declare(
+      {
+        dependencies: "deploy",
+        s3Url: "http://store.example:9000",
+        s3AccessKey: "key",
+        s3SecretKey: "hidden-key",
+      },
+      ["s3AccessKey", "s3SecretKey"],
+    );
+    expect(part("s3")).toHaveLength(0);
+    expect(files("mlflow")).toMatchObject({ "s3-secret-key": "hidden-key" });
+    expect(part("mlflow")[0]?.inputs["command"]).toContain("http://store.example:9000");
+  });
+});
+
+describe("dependencies that run elsewhere", () => {
+  const attached = {
+    dependencies: "attach",
+    dependencyNetwork: "proyecto2_default",
+    mlflowUrl: "http://mlflow:5000",
+    mlflowToken: "hidden-token",
+  };
+
+  test("are joined without a name, and nothing of theirs is declared", async () => {
+    await declare(attached, ["mlflowToken"]);
+    expect(networks("service")[0]?.[1]).toEqual({ name: "proyecto2_default" });
+    expect(part("mlflow")).toHaveLength(0);
+    expect(of("docker:index/network:Network")).toHaveLength(1);
+    expect(files("inference")).toMatchObject({ "mlflow-token": "hidden-token" });
+    expect(JSON.stringify(part("service"))).not.toContain("hidden-token");
+  });
+
+  test("on the network of the traffic are joined once", async () => {
+    await declare({ ...attached, network: "proyecto2_default" }, ["mlflowToken"]);
+    expect(networks("service")[0]).toHaveLength(1);
+  });
+});
+
+test("without dependencies the service knows of none", async () => {
+  await declare();
+  expect(settings()).toEqual({ host: "0.0.0.0", deadline: "10000ms" });
+  expect(Object.keys(files("inference"))).toEqual(["settings.json"]);
+  expect(networks("service")[0]).toHaveLength(1);
+  expect(part("service")[0]?.inputs).toMatchObject({
+    waitTimeout: 60,
+    healthcheck: { startPeriod: "30s" },
+  });
+  expect(part("mlflow")).toHaveLength(0);
 });

@@ -1,14 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Builds, BuiltPart } from "./builds.ts";
 import type { StackConfig } from "./config.ts";
+import { bringDependencies } from "./dependencies/index.ts";
 import { Gateway } from "./gateway.ts";
 import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
 import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
+import { relayed } from "./relay.ts";
 import { onSwarm } from "./swarm.ts";
 
-/** The whole story: images, network, service, gateway, load test, outputs. */
+/** The whole story: images, networks, dependencies, service, gateway, load test, outputs. */
 export function declareStack(stack: string, config: StackConfig, builds: Builds) {
   const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
     const build = builds[part];
@@ -16,17 +18,22 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
     return new AppImage(part, { stack, part, ...build, registry: config }).reference;
   };
   const serviceImage = image("service", config.image);
+  const gatewayImage = image("gateway");
   const network = trafficNetwork(stack, config);
+
+  const brought = bringDependencies(stack, config, builds.dependencies);
+  const dependencies =
+    config.platform === "swarm" ? relayed(stack, brought, gatewayImage, network) : brought;
 
   const where = onSwarm(config);
   const service = new InferenceService(
     "inference",
-    { stack, image: serviceImage, network, config },
-    where,
+    { stack, image: serviceImage, network, dependencies, config },
+    { ...where, dependsOn: [...(dependencies?.ready ?? [])] },
   );
   const gateway = new Gateway(
     "gateway",
-    { stack, image: image("gateway"), network, config },
+    { stack, image: gatewayImage, network, config },
     { dependsOn: [service] },
   );
   const loadtest = new LoadTest(
@@ -44,5 +51,9 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
     limits: { cpus: config.cpus, memory: `${config.memory}MB` },
     replicas: config.replicas,
     model: config.model,
+    mlflowUrl: dependencies?.mlflowUrl,
+    s3Url: dependencies?.s3Url,
+    /** For `npm run model`: how to reach the registry, with its credentials. */
+    registry: dependencies?.registry,
   };
 }

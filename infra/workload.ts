@@ -24,11 +24,15 @@ export interface WorkloadArgs {
   readonly files?: readonly WorkloadFile[];
   /** Folders on disk that it may write to and that go with it; empty at first, owned by its user. */
   readonly volumes?: readonly string[];
+  /** The same, but one for all replicas and their successors; `keep`: it survives `destroy` too. */
+  readonly data?: readonly { readonly target: string; readonly keep: boolean }[];
   /** Folders in memory that it may write to, and their size. */
   readonly scratch?: Readonly<Record<string, MiB>>;
   readonly publish?: { readonly inside: number; readonly outside: number; readonly bind: string };
   /** Exits 0 when it is ready to work. Tiny: it runs within the same limits. */
   readonly healthCheck: readonly string[];
+  /** How long it may take from its start until it is healthy; 30 unless told. */
+  readonly startSeconds?: number;
   /** From SIGTERM until it is killed. */
   readonly stopGraceSeconds: number;
   /** Where replacing needs the old one gone first (it holds a port), its successor waits. */
@@ -47,7 +51,7 @@ export function runWorkload(
   name: string,
   args: WorkloadArgs,
   opts: pulumi.ComponentResourceOptions,
-): Workload {
+): Workload & pulumi.ComponentResource {
   return platform === "swarm"
     ? new ServiceWorkload(name, args, opts)
     : new ContainerWorkload(name, args, opts);

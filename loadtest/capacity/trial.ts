@@ -262,7 +262,7 @@ async function load(
     requests: early.requests + histogram.count,
     // What happened in the second before latencies were counted anew, only the gateway saw.
     failures: Math.max(seenFailures, view?.errors ?? 0),
-    rps: histogram.count / Math.max(1, ended.at - Math.min(steadyFrom, ended.at - 1)),
+    rps: histogram.count / Math.max(1, ended.at - (steadyFrom < ended.at ? steadyFrom : start)),
   };
   return { seen, measured, series, errors: Object.fromEntries(errors) };
 }

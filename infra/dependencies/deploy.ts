@@ -1,0 +1,151 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as command from "@pulumi/command";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { root } from "../../toolchain/clone.mjs";
+import type { Connection } from "../../toolchain/model/connection.ts";
+import type { StackConfig } from "../config.ts";
+import { dockerHost } from "../engine.ts";
+import type { WorkloadFile } from "../files-volume.ts";
+import { answersOk } from "../health-check.ts";
+import { randomSecret } from "../random-secret.ts";
+import { labelList, ownName } from "../stack-identity.ts";
+import { runWorkload } from "../workload.ts";
+import type { DependencyImages } from "./images.ts";
+import type { Dependencies } from "./index.ts";
+import { given, registrySettings } from "./settings.ts";
+
+export interface DeployArgs {
+  readonly stack: string;
+  readonly config: StackConfig;
+  readonly images: DependencyImages;
+}
+
+const folder = "/run/inference";
+
+const script = (name: string): WorkloadFile => ({
+  path: `${folder}/${name}`,
+  content: readFileSync(join(import.meta.dirname, name), "utf8"),
+});
+
+// The connection is read once and handed on: it must not become an argument.
+const publishIfEmpty = `connection=$(cat)
+model() { printf %s "$connection" | npm run -s model -- "$@" --name "$MODEL" --connection - 2>&1; }
+if said=$(model list); then exit 0; fi
+case $said in
+  *"there is no registered model"*) model publish service/models/iris ;;
+  *) printf '%s\\n' "$said" >&2; exit 1 ;;
+esac`;
+
+/**
+ * MLflow and an S3 store on a network of their own, nothing of them published. Their data survives
+ * as `keepData` says. With `s3Url` configured, artifacts go to that store instead of a new one.
+ */
+export class DeployedDependencies extends pulumi.ComponentResource implements Dependencies {
+  readonly settings: Readonly<Record<string, string>>;
+  /** None: MLflow hands out the artifacts, so replicas need no key to the store. */
+  readonly files: readonly WorkloadFile[] = [];
+  readonly network: docker.Network;
+  readonly ready: readonly pulumi.Resource[];
+  readonly mlflowUrl = "http://mlflow:5000";
+  readonly s3Url: string;
+  readonly registry: pulumi.Output<Connection>;
+
+  constructor(name: string, args: DeployArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("inference-stack:index:Dependencies", name, {}, opts);
+    const { stack, config, images } = args;
+    const child = { parent: this };
+    this.s3Url = config.s3Url ?? "http://s3:9000";
+    this.network = new docker.Network(
+      name,
+      { name: ownName(stack, name), driver: "bridge", labels: labelList(stack, "network") },
+      child,
+    );
+
+    const accessKey = config.s3AccessKey?.reveal() ?? "inference-stack";
+    const secretKey = config.s3SecretKey
+      ? pulumi.secret(config.s3SecretKey.reveal())
+      : randomSecret("s3-secret-key", child);
+    const keys: WorkloadFile[] = [
+      { path: `${folder}/s3-access-key`, content: pulumi.secret(accessKey) },
+      { path: `${folder}/s3-secret-key`, content: secretKey },
+    ];
+    const common = {
+      stack,
+      replicas: 1,
+      cpus: 1,
+      data: [{ target: "/data", keep: config.keepData }],
+      scratch: { "/tmp": 64 },
+      stopGraceSeconds: 10,
+      // Two at once would write to the same data.
+      replaceInPlace: true,
+    };
+
+    const s3 =
+      config.s3Url === undefined
+        ? [
+            runWorkload(
+              "container",
+              "s3",
+              {
+                ...common,
+                part: "s3",
+                image: images.s3,
+                command: ["sh", `${folder}/start-s3`],
+                memory: 512,
+                networks: [{ network: this.network, alias: "s3" }],
+                files: [script("start-s3"), ...keys],
+                healthCheck: answersOk(9000, "/minio/health/live"),
+                startSeconds: 60,
+              },
+              child,
+            ),
+          ]
+        : [];
+    const mlflow = runWorkload(
+      "container",
+      "mlflow",
+      {
+        ...common,
+        part: "mlflow",
+        image: images.mlflow,
+        command: [
+          ...["sh", `${folder}/start-mlflow`, this.s3Url, config.s3Bucket ?? "mlflow"],
+          ...["sqlite:////data/mlflow.db", "mlflow:*,localhost,localhost:*,127.0.0.1:*"],
+        ],
+        memory: 1024,
+        networks: [{ network: this.network, alias: "mlflow" }],
+        files: [script("start-mlflow"), ...keys],
+        healthCheck: answersOk(5000, "/health"),
+        startSeconds: 180,
+      },
+      { ...child, dependsOn: s3 },
+    );
+
+    this.settings = registrySettings(config, this.mlflowUrl);
+    this.registry = pulumi.secret(
+      pulumi.all([this.network.name, secretKey]).apply(([network, s3SecretKey]) => ({
+        mlflowUrl: this.mlflowUrl,
+        s3Url: this.s3Url,
+        network,
+        s3AccessKey: accessKey,
+        s3SecretKey,
+        ...given({ model: config.model, modelAlias: config.modelAlias }),
+      })),
+    );
+    const published = new command.local.Command(
+      "demonstration-model",
+      {
+        create: publishIfEmpty,
+        dir: root,
+        environment: { MODEL: config.model, DOCKER_HOST: dockerHost() },
+        stdin: this.registry.apply((connection) => JSON.stringify(connection)),
+        triggers: [...mlflow.ids],
+      },
+      { ...child, additionalSecretOutputs: ["stdout", "stderr"] },
+    );
+    this.ready = [published];
+    this.registerOutputs({});
+  }
+}

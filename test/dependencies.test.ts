@@ -1,0 +1,174 @@
+// MLflow and an S3 store that come with the stack, and ones that were there before it.
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { type Clone, docker, dockerLines, freePort, freshClone, leftovers } from "./clone.ts";
+import { realRegistry, type RealRegistry } from "./support/registry.ts";
+import { predict } from "./traffic.ts";
+
+let clone: Clone;
+let apiUrl: string;
+
+const set = async (values: Readonly<Record<string, string>>, ...flags: string[]) => {
+  for (const [key, value] of Object.entries(values)) {
+    const { code, output } = await clone.pulumi(
+      ...["config", "set", key, "-s", "dev", ...flags, "--", value],
+    );
+    expect(code, output).toBe(0);
+  }
+};
+const unset = async (...keys: string[]) => {
+  for (const key of keys) await clone.pulumi("config", "rm", key, "-s", "dev");
+};
+const up = async () => {
+  const { code, output } = await clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
+  expect(code, output).toBe(0);
+};
+const servedModel = async () =>
+  z
+    .looseObject({ name: z.string(), version: z.string().nullish(), digest: z.string() })
+    .parse(await (await fetch(`${apiUrl}/model`)).json());
+const setosa = async () => {
+  const reply = await predict(apiUrl);
+  expect(reply.status).toBe(200);
+};
+const volumes = () =>
+  dockerLines("volume", "ls", "-q", "--filter", `label=inference-stack.clone=${clone.id}`).filter(
+    (name) => name.endsWith("-data"),
+  );
+
+beforeAll(async () => {
+  clone = freshClone("dependencies");
+  const settings = join(clone.dir, "Pulumi.dev.yaml");
+  const apiPort = await freePort();
+  apiUrl = `http://127.0.0.1:${apiPort}`;
+  writeFileSync(
+    settings,
+    `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${apiPort}"\n` +
+      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
+  );
+  execFileSync("node", ["toolchain/setup.mjs", "--yes"], { cwd: clone.dir, stdio: "ignore" });
+});
+
+afterAll(() => {
+  clone.remove();
+});
+
+describe("dependencies: deploy", () => {
+  test("from nothing, predictions come from the registry's model", async () => {
+    await set({ dependencies: "deploy" });
+    await up();
+    await setosa();
+    expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
+  });
+
+  test("publishes nothing outside, and a preview after it changes nothing", async () => {
+    for (const part of ["mlflow", "s3"]) {
+      const [id = ""] = clone.containers(part);
+      expect(docker("port", id)).toBe("");
+      expect(docker("inspect", "-f", "{{json .Config.Env}}", id)).not.toMatch(/KEY|PASSWORD/);
+    }
+    const preview = await clone.pulumi("preview", "--expect-no-changes", "-s", "dev");
+    expect(preview.code, preview.output).toBe(0);
+  });
+
+  test("npm run model reaches the registry by the stack's name", async () => {
+    const listed = await clone.run("npm", ["run", "-s", "model", "--", "list", "--json"]);
+    expect(listed.code, listed.output).toBe(0);
+    expect(listed.stdout).toContain('"production"');
+  });
+
+  test("back to none keeps the models, and deploy again serves them without another", async () => {
+    await set({ dependencies: "none" });
+    await up();
+    await setosa();
+    expect(clone.containers("mlflow")).toEqual([]);
+    expect(volumes()).toHaveLength(2);
+    await set({ dependencies: "deploy" });
+    await up();
+    expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
+    await set({ dependencies: "none", keepData: "false" });
+  });
+});
+
+describe("dependencies: attach", () => {
+  let registry: RealRegistry;
+
+  beforeAll(async () => {
+    registry = await realRegistry();
+  });
+
+  afterAll(async () => {
+    await registry.remove();
+  });
+
+  const inspect = () =>
+    JSON.parse(docker("network", "inspect", registry.network)) as readonly Record<
+      string,
+      unknown
+    >[];
+
+  test("serves a foreign MLflow's model, and leaves its network as it was", async () => {
+    const connection = {
+      mlflowUrl: "http://mlflow:5000",
+      s3Url: "http://s3:9000",
+      network: registry.network,
+      s3AccessKey: registry.accessKey,
+      s3SecretKey: registry.secretKey,
+    };
+    const file = join(clone.dir, ".state", "connection.json");
+    writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
+    const published = await clone.run("npm", [
+      ...["run", "-s", "model", "--", "publish", "service/models/iris", "--name", "iris"],
+      ...["--connection", file],
+    ]);
+    expect(published.code, published.output).toBe(0);
+    const before = inspect();
+
+    await set({
+      dependencies: "attach",
+      dependencyNetwork: registry.network,
+      mlflowUrl: connection.mlflowUrl,
+      s3Url: connection.s3Url,
+    });
+    await set({ s3AccessKey: registry.accessKey, s3SecretKey: registry.secretKey }, "--secret");
+    await up();
+    await setosa();
+    expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
+
+    const [id = ""] = clone.containers("service");
+    const during = inspect()[0]?.["Containers"] as Record<string, unknown>;
+    expect(Object.keys(during).sort()).toEqual(
+      [id, ...Object.keys(before[0]?.["Containers"] as object)].sort(),
+    );
+    const aliases = JSON.parse(
+      docker(
+        ...["inspect", "-f"],
+        `{{json (index .NetworkSettings.Networks "${registry.network}").Aliases}}`,
+        id,
+      ),
+    ) as string[] | null;
+    // The engine itself adds the id.
+    expect((aliases ?? []).filter((alias) => !id.startsWith(alias))).toEqual([]);
+
+    const { code, output } = await clone.pulumi("destroy", "--yes", "--skip-preview", "-s", "dev");
+    expect(code, output).toBe(0);
+    expect(inspect()).toEqual(before);
+  });
+
+  test("a network that is not there is named before anything changes", async () => {
+    await set({ dependencyNetwork: "no-such-network" });
+    const { code, output } = await clone.pulumi("preview", "-s", "dev");
+    expect(code).not.toBe(0);
+    expect(output).toContain("dependencyNetwork is no-such-network");
+    await unset("dependencyNetwork", "mlflowUrl", "s3Url", "s3AccessKey", "s3SecretKey");
+  });
+
+  test("npm run down leaves nothing of the clone, volumes included", async () => {
+    const down = await clone.run("npm", ["run", "-s", "down"]);
+    expect(down.code, down.output).toBe(0);
+    expect(leftovers(clone.id)).toEqual([]);
+  });
+});
