@@ -24,8 +24,11 @@ const cpusText = (cpus: number): string =>
   Number.isInteger(cpus) ? cpus.toFixed(1) : String(cpus);
 
 /** As the engine writes a time: "30s", "2m30s". */
-const durationText = (seconds: number): string =>
-  seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+export const durationText = (seconds: number): string =>
+  [
+    seconds >= 60 ? `${Math.floor(seconds / 60)}m` : "",
+    seconds % 60 ? `${seconds % 60}s` : "",
+  ].join("") || "0s";
 
 /** What is declared for one container of a workload. */
 export function containerArgs(

@@ -3,6 +3,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { UserError } from "./errors.ts";
 import { answersOk } from "./health-check.ts";
+import type { Dependencies } from "./dependencies/index.ts";
 import type { Network } from "./networks.ts";
 import { relayConfig, relayHealthPort, targetsOf } from "./relay-config.ts";
 import { labelList, ownName } from "./stack-identity.ts";
@@ -10,6 +11,8 @@ import { runWorkload } from "./workload.ts";
 
 export interface RelayArgs {
   readonly stack: string;
+  /** On the same Swarm: it has to be one first. */
+  readonly traffic: Network;
   /** One with HAProxy in it: the gateway's. */
   readonly image: pulumi.Input<string>;
   /** A network of one engine, which Swarm services cannot join. */
@@ -31,12 +34,12 @@ export class Relay extends pulumi.ComponentResource {
 
   constructor(name: string, args: RelayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:Relay", name, {}, opts);
-    const { stack, image, from, urls } = args;
+    const { stack, traffic, image, from, urls } = args;
     const child = { parent: this };
     this.network = new docker.Network(
       name,
       {
-        name: ownName(stack, name),
+        name: traffic.id.apply(() => ownName(stack, name)),
         driver: "overlay",
         attachable: true,
         labels: labelList(stack, "network"),
@@ -76,4 +79,26 @@ export class Relay extends pulumi.ComponentResource {
     }
     this.registerOutputs({});
   }
+}
+
+/** Dependencies as replicas on any node reach them. */
+export function relayed(
+  stack: string,
+  dependencies: Dependencies | undefined,
+  image: pulumi.Input<string>,
+  traffic: Network,
+): Dependencies | undefined {
+  if (dependencies?.network === undefined) return dependencies;
+  const { settings, files, network, ready, mlflowUrl, s3Url, registry } = dependencies;
+  const urls = [mlflowUrl, ...(s3Url === undefined ? [] : [s3Url])];
+  const relay = new Relay(
+    "relay",
+    { stack, traffic, image, from: network, urls },
+    { dependsOn: [...ready] },
+  );
+  return {
+    ...{ settings, files, mlflowUrl, s3Url, registry },
+    network: relay.network,
+    ready: [...ready, relay],
+  };
 }

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { uid } from "./container-workload.ts";
+import { durationText, uid } from "./container-workload.ts";
 import { contentName } from "./files-volume.ts";
 import { labelList, ownName, taskLabelList } from "./stack-identity.ts";
 import type { Workload, WorkloadArgs } from "./workload.ts";
@@ -63,9 +63,9 @@ export function serviceArgs(
           // it would leave the others with more to do.
           timeout: "10s",
           retries: 6,
-          startPeriod: `${args.startSeconds ?? 30}s`,
+          startPeriod: durationText(args.startSeconds ?? 30),
         },
-        stopGracePeriod: `${args.stopGraceSeconds}s`,
+        stopGracePeriod: durationText(args.stopGraceSeconds),
       },
       networksAdvanceds: args.networks.map(({ network, alias }) => ({
         id: network.id,

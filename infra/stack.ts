@@ -7,6 +7,7 @@ import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
 import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
+import { relayed } from "./relay.ts";
 import { onSwarm } from "./swarm.ts";
 
 /** The whole story: images, networks, dependencies, service, gateway, load test, outputs. */
@@ -17,9 +18,12 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
     return new AppImage(part, { stack, part, ...build, registry: config }).reference;
   };
   const serviceImage = image("service", config.image);
+  const gatewayImage = image("gateway");
   const network = trafficNetwork(stack, config);
 
-  const dependencies = bringDependencies(stack, config, builds.dependencies);
+  const brought = bringDependencies(stack, config, builds.dependencies);
+  const dependencies =
+    config.platform === "swarm" ? relayed(stack, brought, gatewayImage, network) : brought;
 
   const where = onSwarm(config);
   const service = new InferenceService(
@@ -29,7 +33,7 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
   );
   const gateway = new Gateway(
     "gateway",
-    { stack, image: image("gateway"), network, config },
+    { stack, image: gatewayImage, network, config },
     { dependsOn: [service] },
   );
   const loadtest = new LoadTest(

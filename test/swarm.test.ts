@@ -113,6 +113,8 @@ async function under(what: string, happens: () => Promise<void>): Promise<Seen> 
   return seen;
 }
 
+const swarmState = () => manager.docker("info", "-f", "{{.Swarm.LocalNodeState}}");
+
 function leftovers(): string[] {
   const listings = [
     ["service", "ls", "--format", "service {{.Name}}"],
@@ -146,7 +148,6 @@ beforeAll(async () => {
   ]);
   rig = made;
   manager = rig.nodes[0];
-  joinSwarm(rig.nodes);
   await set("apiPort", String(await freePort()));
   await set("loadtestPort", String(await freePort()));
   await set("cpus", "0.15");
@@ -159,7 +160,35 @@ afterAll(async () => {
   execFileSync("rm", ["-rf", clone.dir]);
 });
 
+describe("an engine in no Swarm", () => {
+  test("becomes one for the stack, needs no registry, and leaves it with the stack", async () => {
+    await upWith({});
+    expect(replicasRunning()).toHaveLength(3);
+    expect((await pulumi("preview", "--expect-no-changes")).code).toBe(0);
+    expect((await destroy()).code).toBe(0);
+    expect(leftovers()).toEqual([]);
+    expect(swarmState()).toBe("inactive");
+  });
+
+  test("stays in it while somebody else uses it, and leaves it when nobody does any more", async () => {
+    await upWith({});
+    const [image = ""] = lines(manager.docker("images", "-q", baseImages.node));
+    manager.docker("service", "create", "-d", "--name", "foreign", "--replicas", "0", image);
+    expect((await destroy()).code).toBe(0);
+    expect(swarmState()).toBe("active");
+    manager.docker("service", "rm", "foreign");
+    const [command, ...args] = manager.inside("npm", "run", "-s", "down");
+    const down = await clone.run(command, args, { DOCKER_HOST: manager.host });
+    expect(down.output).toContain("the engine left the Swarm that this stack had made");
+    expect(swarmState()).toBe("inactive");
+  });
+});
+
 describe("a Swarm of three nodes", () => {
+  beforeAll(() => {
+    joinSwarm(rig.nodes);
+  });
+
   test("is refused without a registry, in one sentence and before anything changes", async () => {
     const { code, output } = await up();
     expect(code).not.toBe(0);
@@ -308,15 +337,42 @@ describe("under constant load no request is lost when", () => {
   });
 });
 
-describe("up, destroy and up again", () => {
-  test.each([1, 2, 3])("leave nothing between, time %i", async () => {
-    expect((await destroy()).code).toBe(0);
-    expect(leftovers()).toEqual([]);
-    // Its own Swarm: the stack found it, so it stays.
-    expect(manager.docker("info", "-f", "{{.Swarm.LocalNodeState}}")).toBe("active");
-    await upWith({});
-    expect(replicasRunning()).toHaveLength(3);
-    gatewayUrl = findGateway();
+describe("throughput through the gateway", () => {
+  /** Requests a second of 64 users that do not think, from the manager's machine. */
+  const measure = async (): Promise<number> => {
+    const seconds = { warmUp: 3, measured: 8 };
+    const [command, ...args] = manager.inside(
+      ...[process.execPath, join(root, "loadtest", "main.ts"), "run", "-H", gatewayUrl],
+      ...["-u", "64", "-r", "64", "--think-time", "0", "--only-summary", "--json"],
+      ...["-t", `${seconds.warmUp + seconds.measured}s`, "--warm-up", `${seconds.warmUp}s`],
+    );
+    const { code, stdout } = await clone.run(command, args);
+    expect(code).toBe(0);
+    const [predict] = JSON.parse(stdout) as [{ num_requests: number; num_failures: number }];
+    expect(predict.num_failures).toBe(0);
+    return predict.num_requests / seconds.measured;
+  };
+  const gatewayCpu = () => {
+    const [gateway = ""] = part(manager, "gateway");
+    const usage = manager.docker("exec", gateway, "cat", "/sys/fs/cgroup/cpuacct/cpuacct.usage");
+    return Number(usage) / 1e9;
+  };
+
+  test("of three replicas is three times one replica's own, within a tenth", async () => {
+    await upWith({ cpus: "0.15", memory: "128MB", replicas: "1" });
+    const one = await measure();
+    await upWith({ replicas: "3" });
+    const before = gatewayCpu();
+    const three = await measure();
+    const cores = (gatewayCpu() - before) / 11;
+    await upWith({ replicas: "1" });
+    const again = await measure();
+    const single = (one + again) / 2;
+    report.push({
+      what: `throughput: 1 replica ${Math.round(single)}/s, 3 replicas ${Math.round(three)}/s, gateway ${cores.toFixed(2)} cores`,
+    });
+    expect(three / (3 * single)).toBeGreaterThanOrEqual(0.9);
+    await upWith({ replicas: "3" });
   });
 });
 
@@ -354,5 +410,13 @@ describe("a node that is lost", () => {
     const failed = Object.values(seen.failed).reduce((sum, n) => sum + n, 0);
     // At most as many as may be in flight on one replica.
     expect(failed).toBeLessThanOrEqual(128);
+  });
+});
+
+describe("the end", () => {
+  test("leaves nothing of the stack, and the Swarm that was there before it", async () => {
+    expect((await destroy()).code).toBe(0);
+    expect(leftovers()).toEqual([]);
+    expect(swarmState()).toBe("active");
   });
 });
