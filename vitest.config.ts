@@ -6,6 +6,8 @@ const quiet = [
   "test/capacity.test.ts",
   "test/dependencies.test.ts",
   "test/models.test.ts",
+  "test/service/clients.test.ts",
+  "test/service/limits.test.ts",
   "test/ui.test.ts",
   "test/loadtest/accuracy.test.ts",
 ];
