@@ -55,7 +55,7 @@ async function declare(values: Record<string, string> = {}, secretKeys: string[]
     ...builds,
     ...(config.image ? { service: undefined } : {}),
     ...(config.dependencies === "deploy"
-      ? { dependencies: { mlflow: "sha256:mlflow", s3: "sha256:s3" } }
+      ? { dependencies: { mlflow: "sha256:mlflow", s3: "sha256:s3", postgres: "sha256:pg" } }
       : {}),
   });
   await new Promise<void>((resolve) => {
@@ -282,6 +282,20 @@ describe("dependencies that come with the stack", () => {
       modelAlias: "blue",
     });
     expect(Object.keys(files("inference"))).toEqual(["settings.json"]);
+  });
+
+  test("keep their records in PostgreSQL where told, with a password that nobody reads", async () => {
+    await declare({ dependencies: "deploy", mlflowDatabase: "postgres" });
+    const [postgres] = part("postgres");
+    expect(postgres?.inputs).toMatchObject({ image: "sha256:pg", user: "10001:10001" });
+    expect(postgres?.inputs["ports"]).toBeUndefined();
+    expect(files("mlflow")).toMatchObject({
+      pgpass: "postgres:5432:mlflow:mlflow:postgres-password-stdout\n",
+    });
+    expect(JSON.stringify(containers())).not.toContain("postgres-password-stdout");
+    expect(part("mlflow")[0]?.inputs["command"]).toContain(
+      "postgresql+psycopg2://mlflow@postgres:5432/mlflow?passfile=/run/inference/pgpass",
+    );
   });
 
   test("leave the store out where one is named", async () => {
