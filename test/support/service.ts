@@ -23,10 +23,13 @@ export async function runService(settings: {
   readonly model: string;
   readonly cacheFolder: string;
   readonly s3?: { readonly url: string; readonly accessKey: string; readonly secretKey: string };
+  /** PEM of a private certificate authority. */
+  readonly ca?: string;
 }): Promise<RunningService> {
   const folder = await mkdtemp(join(tmpdir(), "service-"));
   const port = await freePort();
-  const { s3, ...given } = settings;
+  const { s3, ca, ...given } = settings;
+  if (ca !== undefined) await writeFile(join(folder, "ca.pem"), ca);
   if (s3) {
     await writeFile(join(folder, "s3-access-key"), s3.accessKey);
     await writeFile(join(folder, "s3-secret-key"), s3.secretKey);
