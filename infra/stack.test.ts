@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Builds } from "./builds.ts";
@@ -329,6 +332,22 @@ describe("dependencies that run elsewhere", () => {
     expect(of("docker:index/network:Network")).toHaveLength(1);
     expect(files("inference")).toMatchObject({ "mlflow-token": "hidden-token" });
     expect(JSON.stringify(part("service"))).not.toContain("hidden-token");
+  });
+
+  test("hand a private authority's certificate to every replica and to those who publish", async () => {
+    const caFile = join(mkdtempSync(join(tmpdir(), "ca-")), "ca.pem");
+    writeFileSync(caFile, "-----BEGIN CERTIFICATE-----");
+    const { registry } = await declare({ ...attached, mlflowUrl: "https://mlflow:5000", caFile }, [
+      "mlflowToken",
+    ]);
+    expect(files("inference")).toMatchObject({ "ca.pem": "-----BEGIN CERTIFICATE-----" });
+    expect(await value(pulumi.output(registry))).toMatchObject({
+      ca: "-----BEGIN CERTIFICATE-----",
+    });
+    rmSync(caFile);
+    await expect(declare({ ...attached, caFile }, ["mlflowToken"])).rejects.toThrow(
+      `caFile is ${caFile}, which cannot be read`,
+    );
   });
 
   test("on the network of the traffic are joined once", async () => {

@@ -218,7 +218,8 @@ export function leadTeam({ registry, installer, log }: TeamOptions): LeadTeam {
       broadcast({ type: "discard" });
       throw new Error(refusal);
     }
-    const at = members.size === 0 ? 0 : machineMs() + NOTICE_MS;
+    const changesOver = serving !== undefined && members.size > 0;
+    const at = changesOver ? machineMs() + NOTICE_MS : 0;
     broadcast({ type: "commit", candidate, at });
     await installer.commit(candidate, at);
     serving = candidate;

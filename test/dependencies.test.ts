@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type Clone, docker, dockerLines, freePort, freshClone, leftovers } from "./clone.ts";
 import { realRegistry, type RealRegistry } from "./support/registry.ts";
+import { privateCertificate, tlsProxy } from "./support/tls-proxy.ts";
 import { until } from "./support/service.ts";
 import { predict } from "./traffic.ts";
 
@@ -194,6 +195,29 @@ describe("dependencies: attach", () => {
     await set({ dependencyNetwork: "no-such-network" });
     await refused("dependencyNetwork is no-such-network, but the engine has no such network.");
     await unset("dependencyNetwork", "mlflowUrl", "s3Url", "s3AccessKey", "s3SecretKey");
+  });
+
+  test("serves the model of an MLflow at a plain address, behind a private authority", async () => {
+    // The engine's own address on its default network: containers of every network reach it.
+    const here = docker(
+      ...["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge"],
+    );
+    const certificate = await privateCertificate(here);
+    const caFile = join(clone.dir, ".state", "ca.pem");
+    writeFileSync(caFile, certificate.ca);
+    const proxy = await tlsProxy(here, certificate, registry.mlflowHost, 5000);
+    try {
+      const before = inspect();
+      await set({ mlflowUrl: proxy.url, caFile });
+      await up();
+      await setosa();
+      expect(await servedModel()).toMatchObject({ name: "iris", version: "1", origin: "registry" });
+      expect(inspect()).toEqual(before);
+      const listed = await clone.run("npm", ["run", "-s", "model", "--", "list"]);
+      expect(listed.code, listed.output).toBe(0);
+    } finally {
+      await proxy.close();
+    }
   });
 
   test("npm run down leaves nothing of the clone, volumes included", async () => {
