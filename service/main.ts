@@ -8,9 +8,10 @@ import { readLimits } from "./limits.ts";
 import { AccessLog, createLogger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { followRegistry } from "./model/follow.ts";
-import { Installer } from "./model/installer.ts";
+import { Installer, type Candidate } from "./model/installer.ts";
 import { ModelError } from "./model/model.ts";
 import { ModelSlot } from "./model/slot.ts";
+import { checkFits, modelOnTrial, tryModel } from "./model/trial.ts";
 import { watchMetrics } from "./model/watch-metrics.ts";
 import type { Watcher } from "./model/watch.ts";
 import { createHttpServer, drain } from "./server.ts";
@@ -84,8 +85,11 @@ async function start(): Promise<void> {
   process.on("SIGINT", stop);
 
   if (lead && follows) {
-    const { install, tell } = lead;
-    watcher = followRegistry({ settings, install, onStatus: tell, log });
+    const install = async (candidate: Candidate): Promise<void> => {
+      await checkFits(candidate.path, limits, sizing.workers);
+      await lead.install(candidate);
+    };
+    watcher = followRegistry({ settings, install, onStatus: lead.tell, log });
     watchMetrics(metrics.registry, watcher.status);
   } else if (lead) {
     const path = settings.modelFile || join(import.meta.dirname, "models/iris");
@@ -100,7 +104,9 @@ async function start(): Promise<void> {
 }
 
 try {
-  await start();
+  const onTrial = modelOnTrial();
+  if (onTrial === undefined) await start();
+  else tryModel(onTrial, chooseSizing(readLimits(), availableParallelism()));
 } catch (error) {
   const usage = error instanceof TypeError && "code" in error;
   if (!(error instanceof SettingsError || error instanceof ModelError || usage)) throw error;

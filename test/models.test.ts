@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { root } from "../toolchain/clone.mjs";
 import { run } from "../toolchain/process.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
+import { buildImage, removeImage, startContainer } from "./service/container.ts";
 import { faultProxy, type Fault, type FaultProxy } from "./support/fault-proxy.ts";
 import { realRegistry, type RealRegistry } from "./support/registry.ts";
 import { privateCertificate, tlsProxy } from "./support/tls-proxy.ts";
@@ -311,18 +312,28 @@ const mlflowApi = async (path: string, body?: unknown): Promise<Record<string, u
   return JSON.parse(text) as Record<string, unknown>;
 };
 
+const point = (name: string, version: string) =>
+  mlflowApi("registered-models/alias", { name, alias: "production", version });
+
+async function addVersion(fields: Readonly<Record<string, unknown>>): Promise<string> {
+  const made = await mlflowApi("model-versions/create", fields);
+  return (made["model_version"] as { version: string }).version;
+}
+
 /** Registers once more what `name`'s version 1 is, as another version, and has the alias point at it. */
 async function promoteAnother(name: string): Promise<string> {
   const first = await mlflowApi(`model-versions/get?name=${name}&version=1`);
   const { source, run_id, model_id, tags } = first["model_version"] as Record<string, unknown>;
-  const made = await mlflowApi("model-versions/create", { name, source, run_id, model_id, tags });
-  const { version } = made["model_version"] as { version: string };
-  await mlflowApi("registered-models/alias", { name, alias: "production", version });
+  const version = await addVersion({ name, source, run_id, model_id, tags });
+  await point(name, version);
   return version;
 }
 
-/** Puts a published model's files into the bucket by themselves and registers that address. */
-async function registerInBucket(name: string): Promise<void> {
+/** Puts a published model's files into the bucket by themselves; `change` gives what is put instead. */
+async function fillBucket(
+  folder: string,
+  change = (_: string, content: Buffer): Buffer => content,
+): Promise<string> {
   const client = new Client({
     endPoint: registry.s3Host,
     port: 9000,
@@ -331,13 +342,73 @@ async function registerInBucket(name: string): Promise<void> {
     secretKey: registry.secretKey,
     region: "us-east-1",
   });
-  const kept = join(work, "promote/models");
-  const [folder = ""] = (await readdir(kept)).filter((each) => each.startsWith("v1-"));
-  for (const file of await readdir(join(kept, folder, "files")))
-    await client.fPutObject("mlflow", `${name}/${file}`, join(kept, folder, "files", file));
+  const models = join(work, "promote/models");
+  const [kept = ""] = (await readdir(models)).filter((each) => each.startsWith("v1-"));
+  for (const file of await readdir(join(models, kept, "files"))) {
+    const content = await readFile(join(models, kept, "files", file));
+    await client.putObject("mlflow", `${folder}/${file}`, change(file, content));
+  }
+  return `s3://mlflow/${folder}`;
+}
+
+/** Registers files in the bucket by their address, as somebody does who logged them elsewhere. */
+async function registerInBucket(name: string): Promise<void> {
   await mlflowApi("registered-models/create", { name });
-  await mlflowApi("model-versions/create", { name, source: `s3://mlflow/${name}` });
-  await mlflowApi("registered-models/alias", { name, alias: "production", version: "1" });
+  await point(name, await addVersion({ name, source: await fillBucket(name) }));
+}
+
+test("keeps the old version when the new one does not fit into memory", async () => {
+  const secrets = join(work, "store-keys");
+  await mkdir(secrets);
+  await writeFile(join(secrets, "s3-access-key"), registry.accessKey);
+  await writeFile(join(secrets, "s3-secret-key"), registry.secretKey);
+  await chmod(secrets, 0o755);
+  await registerInBucket("fits");
+  // The same model with 60 MB of documentation, which takes its space when it is read.
+  const documentation = Buffer.concat([Buffer.from([0x32]), varint(60e6), Buffer.alloc(60e6, "x")]);
+  const source = await fillBucket("large", (file, content) =>
+    file === "model.onnx" ? Buffer.concat([content, documentation]) : content,
+  );
+  const large = await addVersion({ name: "fits", source });
+  await buildImage();
+  const container = await startContainer({
+    cpus: 1,
+    memory: "160m",
+    environment: {
+      ...{ MLFLOW_URL: "http://mlflow:5000", MODEL: "fits", REGISTRY_INTERVAL: "500ms" },
+      ...{ S3_URL: "http://s3:9000", SECRETS_FOLDER: "/keys" },
+    },
+    args: [
+      ...["--network", registry.network, "--volume", `${secrets}:/keys:ro`],
+      ...["--volume", "/var/cache/inference"],
+    ],
+  });
+  try {
+    const load = steadyLoad(container.url, CREDIT, 50);
+    const told = async () =>
+      (await (await fetch(`${container.url}/model`)).json()) as Record<string, unknown>;
+    expect(await told()).toMatchObject({ version: "1" });
+    await point("fits", large);
+    await until("it is refused", async () => "refused" in (await told()));
+    expect(await told()).toMatchObject({
+      version: "1",
+      refused: {
+        version: large,
+        reason: expect.stringMatching(/does not fit into memory: .*160 MB/) as string,
+      },
+    });
+    await everyAnswer200(load);
+  } finally {
+    await container.stop();
+    await removeImage();
+  }
+});
+
+/** As protocol buffers write a length. */
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128);
+  return Buffer.from([...bytes, value]);
 }
 
 test("trusts a private authority before MLflow and S3 where its certificate is given, and only there", async () => {
