@@ -323,7 +323,9 @@ async function addVersion(fields: Readonly<Record<string, unknown>>): Promise<st
 /** Registers once more what `name`'s version 1 is, as another version, and has the alias point at it. */
 async function promoteAnother(name: string): Promise<string> {
   const first = await mlflowApi(`model-versions/get?name=${name}&version=1`);
-  const { source, run_id, model_id, tags } = first["model_version"] as Record<string, unknown>;
+  const { source, run_id, tags } = first["model_version"] as Record<string, unknown>;
+  // MLflow wants to be told once more what the source says: models:/m-….
+  const model_id = /^models:\/(m-.+)$/.exec(String(source))?.[1];
   const version = await addVersion({ name, source, run_id, model_id, tags });
   await point(name, version);
   return version;
