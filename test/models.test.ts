@@ -66,6 +66,8 @@ beforeAll(async () => {
   mlflow = await faultProxy(registry.mlflowHost, 5000);
   s3 = await faultProxy(registry.s3Host, 9000);
   work = await mkdtemp(join(tmpdir(), "models-"));
+  // Containers with another user read from it.
+  await chmod(work, 0o755);
   await writeFile(
     join(work, "connection.json"),
     JSON.stringify({ mlflowUrl: "http://mlflow:5000", network: registry.network }),
@@ -143,6 +145,32 @@ test("a pickled pipeline is published, checked, listed, promoted and rolled back
       { version: "1", aliases: ["production"], onnx: true },
     ],
   });
+});
+
+test("a registered scikit-learn version becomes an ONNX version beside it", async () => {
+  const script = `
+import mlflow, joblib, pandas
+model, rows = joblib.load("/rows/regression.pkl"), pandas.read_csv("/rows/rows.csv")
+mlflow.sklearn.log_model(
+    model, name="model", registered_model_name="original", serialization_format="cloudpickle",
+    signature=mlflow.models.infer_signature(rows, model.predict(rows)), input_example=rows[:5])
+`;
+  await run("docker", [
+    ...["run", "--rm", `--network=${registry.network}`, "--memory=2g", "--log-driver=none"],
+    ...["--read-only", "--tmpfs=/tmp:size=256m,mode=1777", `--volume=${work}:/rows:ro`],
+    ...["--env=MLFLOW_TRACKING_URI=http://mlflow:5000", "--env=GIT_PYTHON_REFRESH=quiet"],
+    ...["--env=PYTHONPATH=/opt/python", baseImages.mlflow, "python3", "-c", script],
+  ]);
+  expect(await model("publish", "models:/original/1", "--name", "original")).toMatchObject({
+    version: "2",
+    alias: "production",
+    agreement: { rows: 1000, agreed: 1000 },
+  });
+  const { versions } = await model("list", "--name", "original");
+  expect(versions).toMatchObject([
+    { version: "2", onnx: true, source: "models:/original/1" },
+    { version: "1", onnx: false, aliases: [] },
+  ]);
 });
 
 test("what cannot be published is refused with one sentence, and registers nothing", async () => {
@@ -284,6 +312,19 @@ describe("a service that follows the registry", () => {
     });
     expect([...seen]).toEqual(['200 ["2"]']);
     await model("promote", "1", "--name", "credit");
+  });
+
+  test("serves the version in a stage, as older registries have it", async () => {
+    await mlflowApi("model-versions/transition-stage", {
+      ...{ name: "credit", version: "2", stage: "Production" },
+      archive_existing_versions: false,
+    });
+    const service = await runService({
+      ...{ mlflowUrl: mlflow.url, model: "credit", modelStage: "Production" },
+      cacheFolder: join(work, "stage"),
+    });
+    services.push(service);
+    await serves(service, "2");
   });
 
   test("reads a model straight from S3", async () => {

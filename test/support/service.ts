@@ -21,6 +21,7 @@ export interface RunningService {
 export async function runService(settings: {
   readonly mlflowUrl: string;
   readonly model: string;
+  readonly modelStage?: string;
   readonly cacheFolder: string;
   readonly s3?: { readonly url: string; readonly accessKey: string; readonly secretKey: string };
   /** PEM of a private certificate authority. */
