@@ -90,10 +90,13 @@ export async function checkReachable(
     return url === undefined ? [] : [{ key, url }];
   });
   const name = config.dependencyNetwork;
-  const results = await probe(
-    targets.map(({ url }) => url),
-    name,
-  );
+  const urls = targets.map(({ url }) => url);
+  const results = await probe(urls, name).catch(async ({ message }: Error) => {
+    // Such as an overlay that containers may not attach to: this is no reason to refuse it.
+    await pulumi.log.warn(`whether ${urls.join(" and ")} exist could not be found out: ${message}`);
+    return undefined;
+  });
+  if (results === undefined) return;
   const network = name === undefined ? undefined : { name, members: await membersOf(name) };
   for (const target of targets) {
     const verdict = judge(target, results.get(target.url), network);
