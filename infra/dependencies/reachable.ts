@@ -91,7 +91,8 @@ export async function checkReachable(
   });
   const name = config.dependencyNetwork;
   const urls = targets.map(({ url }) => url);
-  const results = await probe(urls, name).catch(async ({ message }: Error) => {
+  const results = await probe(urls, name).catch(async (cause: unknown) => {
+    const message = cause instanceof Error ? cause.message : String(cause);
     // Such as an overlay that containers may not attach to: this is no reason to refuse it.
     await pulumi.log.warn(`whether ${urls.join(" and ")} exist could not be found out: ${message}`);
     return undefined;
