@@ -45,7 +45,8 @@ async function modelAt(connection: string, ...args: string[]): Promise<Record<st
 
 const start = async (name: string, cache: string, direct = false): Promise<RunningService> => {
   const service = await runService({
-    mlflowUrl: mlflow.url,
+    // What MLflow's proxy spoils would keep the service from ever asking the store.
+    mlflowUrl: direct ? `http://${registry.mlflowHost}:5000` : mlflow.url,
     model: name,
     cacheFolder: join(work, cache),
     ...(direct
