@@ -4,7 +4,6 @@ import { defineConfig } from "vitest/config";
 const quiet = [
   "test/swarm.test.ts",
   "test/capacity.test.ts",
-  "test/models.test.ts",
   "test/service/clients.test.ts",
   "test/service/limits.test.ts",
   "test/ui.test.ts",
