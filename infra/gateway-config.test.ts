@@ -61,6 +61,11 @@ test("keeps the replicas it knows while DNS does not answer, and drops at once w
   expect(lines).toContain("hold obsolete 0s");
 });
 
+test("shares what a replica may have in flight with the other gateways", () => {
+  const half = gatewayConfig({ serviceName: "inference", deadline: 10_000, gateways: 2 });
+  expect(half).toMatch(/maxconn 64 pool-max-conn 64/);
+});
+
 test("does not publish metrics", () => {
   expect(config).toMatch(/http-request return status 404 .* if \{ path \/metrics \}/);
 });

@@ -5,6 +5,8 @@ export interface GatewaySettings {
   readonly serviceName: string;
   /** The budget of one request; the gateway itself gives up later than the service does. */
   readonly deadline: Milliseconds;
+  /** How many share the replicas; one unless told. */
+  readonly gateways?: number;
 }
 
 export const gatewayPort = 8080;
@@ -22,7 +24,7 @@ const slots = 64;
  * Requests in flight on one replica; what is above waits in the gateway. Few connections keep a small
  * replica's memory free, and its batches full.
  */
-const maxInFlight = 128;
+const mostInFlight = 128;
 
 /**
  * Bytes of a request's body. The service has a limit of its own, the same by default; here a larger
@@ -43,7 +45,8 @@ const problem = (status: number, title: string): string =>
  *   has. That it has too much to do is no reason to give all of it to the others.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
-export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
+export function gatewayConfig({ serviceName, deadline, gateways = 1 }: GatewaySettings): string {
+  const maxInFlight = Math.ceil(mostInFlight / gateways);
   const longer = deadline + 5000;
   const connections = `maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
   // HAProxy 2.6 does not pass tcp-ut on from default-server.
@@ -127,6 +130,7 @@ backend unchecked
 
 frontend status
   bind :${gatewayStatsPort}
+  monitor-uri /healthz
   http-request use-service prometheus-exporter if { path /metrics }
   stats enable
   stats uri /

@@ -34,7 +34,7 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
   const gateway = new Gateway(
     "gateway",
     { stack, image: gatewayImage, network, config },
-    { dependsOn: [service] },
+    { ...where, dependsOn: [service] },
   );
   const loadtest = new LoadTest(
     "loadtest",
