@@ -61,7 +61,8 @@ export function containerArgs(
     tmpfs: Object.fromEntries(
       Object.entries({ "/tmp": 16, ...args.scratch }).map(([path, mib]) => [
         path,
-        `rw,noexec,nosuid,nodev,size=${mib}m,mode=1777`,
+        // Owned by the user: some engines forget the mode when a container restarts.
+        `rw,noexec,nosuid,nodev,size=${mib}m,mode=1777,uid=${uid},gid=${uid}`,
       ]),
     ),
     ...(args.publish
@@ -124,6 +125,8 @@ export class ContainerWorkload extends pulumi.ComponentResource implements Workl
         {
           parent: this,
           deleteBeforeReplace: args.replaceInPlace ?? false,
+          // The engine could change it in place, but what runs has taken its measure at the start.
+          replaceOnChanges: ["memory", "memorySwap"],
         },
       );
       return container.id;

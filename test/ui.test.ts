@@ -303,7 +303,7 @@ describe("finished runs", () => {
         .locator("tr", { has: page.getByRole("rowheader", { name: title, exact: true }) })
         .locator("td")
         .allInnerTexts();
-    expect(await cells("cpus")).toEqual(["0.5", "0.5"]);
+    await eventually(() => cells("cpus")).toEqual(["0.5", "0.5"]);
     expect(await cells("memory")).toEqual(["256 MiB", "256 MiB"]);
     expect(await cells("replicas")).toEqual(["1", "1"]);
     expect(await cells("Model")).toEqual(["iris 3", "iris 3"]);

@@ -5,13 +5,18 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { cpus, homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
+import { bundle } from "../../infra/bundle.ts";
 import { pythonWith } from "../../test/python.ts";
+import {
+  buildImage,
+  removeImage,
+  startContainer,
+  type Container,
+} from "../../test/service/container.ts";
 import { writeSection } from "../section.ts";
 
 const run = promisify(execFile);
 const HERE = import.meta.dirname;
-const ROOT = join(HERE, "../..");
-const SERVICE = join(ROOT, "service/main.ts");
 const IRIS = ["sepal_length", "sepal_width", "petal_length", "petal_width"];
 const WIDE = Array.from({ length: 30 }, (_, i) => `feature_${i}`);
 
@@ -151,10 +156,9 @@ async function interleaved<K extends string>(
 const ratio = (above: readonly Load[], below: readonly Load[]): number =>
   median(above.map((load, round) => rate(load) / rate(below[round] as Load)));
 
-const service = (
-  environment: Record<string, string>,
-  flags: readonly string[] = [],
-): Promise<Server> => start([process.execPath, ...flags, SERVICE], environment, "/readyz");
+/** The bundle that the image holds, here on the host. */
+const service = (main: string, environment: Record<string, string> = {}): Promise<Server> =>
+  start([process.execPath, main], environment, "/readyz");
 
 const stopAll = (servers: Readonly<Record<string, Server>>): Promise<unknown> =>
   Promise.all(Object.values(servers).map((server) => server.stop()));
@@ -165,12 +169,14 @@ interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly requests: number;
+  /** The service's bundle. */
+  readonly main: string;
 }
 
 const round = (value: number, digits = 2): string => value.toFixed(digits);
 const thousands = (value: number): string => Math.round(value).toLocaleString("en");
 
-async function peers({ rounds, seconds }: Options, python: string): Promise<string[]> {
+async function peers({ rounds, seconds, main }: Options, python: string): Promise<string[]> {
   say("peers, 64 connections …");
   const fastapi = [
     "-m",
@@ -188,7 +194,7 @@ async function peers({ rounds, seconds }: Options, python: string): Promise<stri
   ];
   const servers = {
     bare: await start([process.execPath, join(HERE, "bare.ts")], {}, "/predict"),
-    service: await service({}),
+    service: await service(main),
     fastapi: await start([python, ...fastapi], {}, "/predict"),
   };
   for (const server of Object.values(servers)) await drive(server, 64, 2, IRIS);
@@ -210,7 +216,7 @@ async function peers({ rounds, seconds }: Options, python: string): Promise<stri
   ];
 }
 
-async function batching({ rounds, seconds }: Options, models: string): Promise<string[]> {
+async function batching({ rounds, seconds, main }: Options, models: string): Promise<string[]> {
   const cases: [string, Record<string, string>, readonly string[], number][] = [
     ["iris, one row", {}, IRIS, 1],
     ["iris, arrays of 100 rows", {}, IRIS, 100],
@@ -225,8 +231,8 @@ async function batching({ rounds, seconds }: Options, models: string): Promise<s
   for (const [name, environment, names, rows] of cases) {
     say(`batching: ${name} …`);
     const servers = {
-      batched: await service(environment),
-      single: await service({ ...environment, BATCHING: "false" }),
+      batched: await service(main, environment),
+      single: await service(main, { ...environment, BATCHING: "false" }),
     };
     for (const server of Object.values(servers)) await drive(server, 64, 1, names, rows);
     const many = await interleaved(servers, rounds, (server) =>
@@ -243,30 +249,40 @@ async function batching({ rounds, seconds }: Options, models: string): Promise<s
   return [...lines, ""];
 }
 
-const residentMB = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
-
-const anonymousMB = (pid: number): number =>
-  Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+/** What a container is charged for, as the engine tells it, such as "31.9MiB". */
+async function memoryOf(container: Container): Promise<string> {
+  const { stdout } = await run("docker", [
+    "stats",
+    "--no-stream",
+    "--format",
+    "{{.MemUsage}}",
+    container.id,
+  ]);
+  return stdout.split(" / ")[0] ?? "";
+}
 
 async function memory({ requests }: Options): Promise<string[]> {
   say(`memory over ${thousands(requests)} requests …`);
-  const server = await service({}, ["--max-old-space-size=32", "--max-semi-space-size=2"]);
-  const measure = (): string =>
-    `${round(residentMB(server.pid), 0)} MB (of it ${round(anonymousMB(server.pid), 0)} MB its own, the rest pages of files)`;
-  const idle = measure();
-  let sent = 0;
-  let early: string | undefined;
-  while (sent < requests) {
-    sent += (await drive(server, 64, 3, IRIS)).requests;
-    if (sent >= requests / 10) early ??= `${measure()} after ${thousands(sent)}`;
+  await buildImage();
+  const container = await startContainer({ cpus: 1, memory: "80m" });
+  try {
+    const server = { ...container, pid: process.pid, readyMs: 0, stop: () => Promise.resolve() };
+    const idle = await memoryOf(container);
+    let sent = 0;
+    let early: string | undefined;
+    while (sent < requests) {
+      sent += (await drive(server, 64, 3, IRIS)).requests;
+      if (sent >= requests / 10) early ??= `${await memoryOf(container)} after ${thousands(sent)}`;
+    }
+    const late = `${await memoryOf(container)} after ${thousands(sent)}`;
+    return [
+      `Memory charged to a container of 1 CPU and 80 MB: ${idle} idle, ${early ?? ""} and ${late} requests.`,
+      "",
+    ];
+  } finally {
+    await container.stop();
+    await removeImage();
   }
-  const late = `${measure()} after ${thousands(sent)}`;
-  await server.stop();
-  return [
-    `Resident memory with the heap of an 80 MB replica: ${idle} idle, ${early ?? ""} and ${late} requests.`,
-    "",
-  ];
 }
 
 async function main(): Promise<void> {
@@ -282,12 +298,12 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const options = {
+  const numbers = {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
     requests: Number(values.requests),
   };
-  if (!Object.values(options).every((value) => Number.isInteger(value) && value > 0)) {
+  if (!Object.values(numbers).every((value) => Number.isInteger(value) && value > 0)) {
     throw new Error("--rounds, --seconds and --requests must be whole numbers above 0.");
   }
   await run("which", ["wrk"]).catch(() => {
@@ -301,6 +317,8 @@ async function main(): Promise<void> {
   );
   if (!existsSync(join(models, "mlp/model.onnx")))
     await run(python, [join(HERE, "make_models.py"), models]);
+  const { dir } = await bundle("service");
+  const options: Options = { ...numbers, main: join(dir, "app/main.mjs") };
   const lines = [
     `One core for the server, one for wrk, medians of ${options.rounds} interleaved rounds of ${options.seconds} s; ${cpus()[0]?.model.trim() ?? "?"}, Node ${process.version}.`,
     "",

@@ -23,6 +23,7 @@ export async function buildImage(): Promise<string> {
 export const removeImage = (): Promise<string> => docker("rmi", "-f", IMAGE);
 
 export interface Container {
+  readonly id: string;
   readonly url: string;
   /** Sends SIGTERM, waits, and gives the exit code and all it has logged. */
   stop(): Promise<{ exitCode: number; logs: string }>;
@@ -75,5 +76,5 @@ export async function startContainer(options: {
     const { logs } = await stop();
     throw new Error(`The container did not get ready: ${logs.slice(-2000)}`, { cause: error });
   }
-  return { url, stop };
+  return { id, url, stop };
 }
