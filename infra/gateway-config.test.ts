@@ -5,9 +5,7 @@ const config = gatewayConfig({ serviceName: "inference", deadline: 10_000 });
 const lines = config.split("\n").map((line) => line.trim());
 
 test("finds replicas by DNS into places that scaling does not change", () => {
-  for (const place of ["replica1", "replica64"]) {
-    expect(config).toMatch(new RegExp(`server ${place} inference:8000 resolvers docker`));
-  }
+  expect(config).toMatch(/server-template replica 64 inference:8000 resolvers docker/);
 });
 
 test("gives up later than the service, which alone rejects by the deadline", () => {
@@ -32,7 +30,7 @@ test("sends a request again elsewhere when its replica broke, not when it refuse
 test("leaves what a stopping replica still answers alone, and notices one whose node vanished", () => {
   expect(config).not.toContain("shutdown-sessions");
   // In default-server it would say nothing: HAProxy 2.6 does not pass it on.
-  expect(config.match(/^ {2}server .* tcp-ut 1500ms$/gm)).toHaveLength(2 * 64);
+  expect(config.match(/server-template .* tcp-ut 1500ms$/gm)).toHaveLength(2);
   expect(config).not.toMatch(/default-server .*tcp-ut/);
   for (const line of ["option srvtcpka", "srvtcpka-idle 1s", "srvtcpka-cnt 2"]) {
     expect(lines).toContain(line);

@@ -49,13 +49,8 @@ export function gatewayConfig({ serviceName, deadline, gateways = 1 }: GatewaySe
   const maxInFlight = Math.ceil(mostInFlight / gateways);
   const longer = deadline + 5000;
   const connections = `maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
-  // A line for each: HAProxy 2.6 passes tcp-ut on neither from default-server nor beyond the first
-  // server of a template, and a request to a node that was just lost would wait for its time limit.
-  const replicas = Array.from(
-    { length: slots },
-    (_, i) =>
-      `server replica${i + 1} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4 tcp-ut 1500ms`,
-  ).join("\n  ");
+  // HAProxy 2.6 does not pass tcp-ut on from default-server.
+  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4 tcp-ut 1500ms`;
   return `global
   maxconn 12000
   nbthread 1
