@@ -2,7 +2,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "./config.ts";
 import { dockerHost } from "./engine.ts";
-import { gatewayConfig, gatewayPort, gatewayStatsPort } from "./gateway-config.ts";
+import { gatewayConfig, gatewayPort, gatewayStatsPort, gatewaySysctls } from "./gateway-config.ts";
 import { answersOk, isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { runWorkload, type WorkloadArgs } from "./workload.ts";
@@ -41,6 +41,7 @@ export class Gateway extends pulumi.ComponentResource {
       memory: 256,
       networks: [{ network, alias: network.gatewayName }],
       scratch: { "/run/haproxy": 1 },
+      sysctls: gatewaySysctls,
       publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },
       healthCheck: answersOk(gatewayStatsPort, "/healthz"),
       stopGraceSeconds: 20,

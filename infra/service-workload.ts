@@ -65,6 +65,7 @@ export function serviceArgs(
         user: `${uid}:${uid}`,
         readOnly: true,
         capDrops: ["ALL"],
+        ...(args.sysctls ? { sysctl: args.sysctls } : {}),
         mounts: [
           // Data too: a name would mean another volume on each node, and stay there.
           ...[...(args.volumes ?? []), ...(args.data ?? []).map(({ target }) => target)].map(

@@ -12,6 +12,8 @@ export interface Seen {
   readonly p50: number;
   readonly p99: number;
   readonly slowest: number;
+  /** Replies that took more than a second. */
+  readonly overSecond: number;
   /** Longest time without any good reply. */
   readonly pause: number;
   /** Opened in all. */
@@ -115,6 +117,7 @@ async function main(): Promise<void> {
     p50: round(rank(sorted, 0.5)),
     p99: round(rank(sorted, 0.99)),
     slowest: round(rank(sorted, 1)),
+    overSecond: took.filter((ms) => ms > 1000).length,
     pause: round(pause),
     connections: target.connections,
   };

@@ -99,7 +99,7 @@ async function stopped(child: ChildProcess, signal: NodeJS.Signals): Promise<voi
 }
 
 /** Processes started by this one, and by those. */
-function descendants(pid: number): number[] {
+export function descendants(pid: number): number[] {
   let children: number[];
   try {
     children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>

@@ -1,5 +1,5 @@
 // The swarm stack of a fresh clone on the engines of a rig, driven as a person would drive it.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,12 +11,7 @@ import { type Clone, freePort, freshClone, type Result } from "./clone.ts";
 import type { Seen } from "./open-loop.ts";
 import type { Node, Rig } from "./swarm-rig.ts";
 
-export type { Seen } from "./open-loop.ts";
-
 export const lines = (text: string): string[] => text.split("\n").filter(Boolean);
-
-export const lost = ({ failed }: Seen): number =>
-  Object.values(failed).reduce((sum, n) => sum + n, 0);
 
 /** Kept as they were encrypted: no test changes one. */
 const secretKeys = new Set(["registryPassword", "s3AccessKey", "s3SecretKey"]);
@@ -107,6 +102,24 @@ export class SwarmStack {
     this.#current = undefined;
     const { code, output } = await this.pulumi("destroy", "--yes", "--skip-preview");
     expect(code, output).toBe(0);
+  }
+
+  /** A request from the first node's network: status and body. */
+  http(url: string, body?: unknown): { status: number; text: string } {
+    const post = ["-H", "content-type: application/json", "-d", JSON.stringify(body)];
+    const [curl, ...args] = this.manager.inside(
+      ...["curl", "-s", "--noproxy", "*", "-m", "10", "-w", "\n%{http_code}"],
+      ...(body === undefined ? [] : post),
+      url,
+    );
+    const out = execFileSync(curl, args, { encoding: "utf8" });
+    const end = out.lastIndexOf("\n");
+    return { status: Number(out.slice(end + 1)), text: out.slice(0, end) };
+  }
+
+  /** The settings that decide where the stack is reached. */
+  port(of: "apiPort" | "loadtestPort"): string {
+    return this.#base[of] ?? "";
   }
 
   async clean(): Promise<void> {

@@ -2,50 +2,22 @@
 // last trace. One rig for all, because making it and bringing the stack up takes a minute; each test
 // brings up what it needs, so that each can be run alone.
 import { execFileSync } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "../toolchain/clone.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
 import type { Result } from "./clone.ts";
-import { joinSwarm, type Node, swarmRig } from "./swarm-rig.ts";
-import { lines, lost, type Seen, SwarmStack } from "./swarm-stack.ts";
+import { descendants, joinSwarm, type Node, swarmRig } from "./swarm-rig.ts";
+import { lost, Report } from "./swarm-report.ts";
+import { lines, SwarmStack } from "./swarm-stack.ts";
 
 let stack: SwarmStack;
 let manager: Node;
 let nodes: readonly [Node, ...Node[]];
 
-const report: Record<string, string | number>[] = [];
-
-/** Requests a second that this machine, with what else runs on it, serves at rest without a queue. */
-let rate: number | undefined;
-async function carriedRate(): Promise<number> {
-  for (const tried of rate === undefined ? [1000, 800, 600, 400, 200] : []) {
-    const seen = await stack.atRest(tried, 4);
-    console.log(`at rest, ${tried} requests/s: ${JSON.stringify(seen)}`);
-    rate = tried;
-    if (lost(seen) === 0 && seen.p99 < 250) break;
-  }
-  return rate ?? 0;
-}
-
-/** Runs something while requests come in at a constant rate, and reports what they saw of it. */
-async function under(what: string, happens: () => Promise<void>): Promise<Seen> {
-  const perSecond = await carriedRate();
-  const load = stack.load(perSecond);
-  let seen: Seen;
-  try {
-    await sleep(2000);
-    await happens();
-    await sleep(2000);
-  } finally {
-    seen = await load.stop();
-    const { sent, p50, p99, slowest, pause } = seen;
-    report.push({ what, "rate/s": perSecond, sent, failed: lost(seen), p50, p99, slowest, pause });
-    console.log(JSON.stringify({ what, rate: perSecond, ...seen }));
-  }
-  return seen;
-}
+let report: Report;
+const under = (what: string, happens: () => Promise<void>) => report.under(what, happens);
 
 beforeAll(async () => {
   stack = await SwarmStack.make("swarm", swarmRig(3, [baseImages.node, baseImages.haproxy]), {
@@ -53,13 +25,14 @@ beforeAll(async () => {
     memory: "128MB",
     replicas: "3",
   });
+  report = new Report(stack);
   ({ manager } = stack);
   ({ nodes } = stack.rig);
   joinSwarm(nodes);
 });
 
 afterAll(async () => {
-  console.table(report);
+  report.print();
   await stack.down();
 });
 
@@ -141,7 +114,7 @@ describe("requests are spread evenly over the replicas", () => {
     const total = served.reduce((sum, n) => sum + n, 0);
     const shares = served.map((n) => n / total);
     const shown = shares.map((share) => `${(share * 100).toFixed(1)}%`).join(" ");
-    report.push({ what: `${what}: ${shown}`, sent: seen.sent, failed: lost(seen) });
+    report.add({ what: `${what}: ${shown}`, sent: seen.sent, failed: lost(seen) });
     console.log(`${what}: ${shown} of ${total} on ${seen.connections} connections`);
     expect(seen.failed).toEqual({});
     expect(seen.sent).toBeGreaterThanOrEqual(requests);
@@ -158,7 +131,7 @@ describe("requests are spread evenly over the replicas", () => {
 
   test("30,000 of them", async () => {
     await up();
-    const { shares } = await sharesOf("spread", await carriedRate(), 30_000);
+    const { shares } = await sharesOf("spread", await report.carriedRate(), 30_000);
     expectEven(shares);
   });
 
@@ -210,14 +183,18 @@ describe("under constant load no request is lost when", () => {
     const seen = await under("cpus 0.15 → 0.2, memory 128 → 160MB", () =>
       up({ cpus: "0.2", memory: "160MB" }),
     );
-    const limits = nodes.flatMap((node) =>
-      stack
-        .part("service", node)
-        .map((id) =>
-          node.docker("inspect", "-f", "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}", id),
-        ),
-    );
-    expect(limits).toEqual(Array<string>(3).fill(`200000000 ${160 * 1024 ** 2}`));
+    const limits = () =>
+      nodes.flatMap((node) =>
+        stack
+          .part("service", node)
+          .map((id) =>
+            node.docker("inspect", "-f", "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}", id),
+          ),
+      );
+    // The last of the old ones may still be at what it had in flight.
+    await expect
+      .poll(limits, { timeout: 30_000 })
+      .toEqual(Array<string>(3).fill(`200000000 ${160 * 1024 ** 2}`));
     expect(seen.failed).toEqual({});
   });
 
@@ -258,28 +235,57 @@ describe("throughput through the gateway", () => {
   const usersOfReplica = 128;
   const seconds = { warmUp: 4, measured: 8 };
 
-  /** Requests a second of users that do not think, as many for each replica. */
+  // Replicas have cores of their own, as they would have beside a gateway and users elsewhere: where
+  // all share two cores, what replicas do in turn is cheaper than what they do at once.
+  const half = Math.ceil(availableParallelism() / 2);
+  const cores = { others: `0-${half - 1}`, replicas: `${half}-${availableParallelism() - 1}` };
+
+  function pin(list: string, ids: readonly string[], node: Node): void {
+    for (const id of ids) {
+      const pid = Number(node.docker("inspect", "-f", "{{.State.Pid}}", id));
+      for (const each of [pid, ...descendants(pid)]) {
+        execFileSync("taskset", ["-acp", list, String(each)], { stdio: "ignore" });
+      }
+    }
+  }
+
+  /** Seconds of CPU that containers have had. */
+  function cpuOf(ids: readonly string[], node: Node): number {
+    const usage = ids.map((id) =>
+      Number(node.docker("exec", id, "cat", "/sys/fs/cgroup/cpuacct/cpuacct.usage")),
+    );
+    return usage.reduce((sum, ns) => sum + ns, 0) / 1e9;
+  }
+
+  /** Requests a second of users that do not think, as many for each replica; cores that were used. */
   async function measure(replicas: number) {
     await up({ replicas: String(replicas) });
+    await expect
+      .poll(() => nodes.flatMap((node) => stack.part("service", node)).length, { timeout: 60_000 })
+      .toBe(replicas);
+    const gateway = stack.part("gateway");
+    pin(cores.others, gateway, manager);
+    for (const node of nodes) pin(cores.replicas, stack.part("service", node), node);
+    const replicaCpu = () =>
+      nodes.reduce((sum, node) => sum + cpuOf(stack.part("service", node), node), 0);
     const users = String(replicas * usersOfReplica);
-    const before = gatewayCpu();
+    const before = { gateway: cpuOf(gateway, manager), replicas: replicaCpu() };
     const { code, stdout, output } = await stack.run(
+      ...["taskset", "-c", cores.others],
       ...[process.execPath, join(root, "loadtest", "main.ts"), "run", "-H", stack.gatewayUrl()],
       ...["-u", users, "-r", users, "--think-time", "0", "--only-summary", "--json"],
       ...["-t", `${seconds.warmUp + seconds.measured}s`, "--warm-up", `${seconds.warmUp}s`],
     );
-    const cores = (gatewayCpu() - before) / (seconds.warmUp + seconds.measured);
+    const all = seconds.warmUp + seconds.measured;
     // 98: the generator was short of time now and then, which the ratio judges.
     expect([0, 98], output).toContain(code);
     const [predict] = JSON.parse(stdout) as [{ num_requests: number; num_failures: number }];
     expect(predict.num_failures).toBe(0);
-    return { perSecond: predict.num_requests / seconds.measured, cores };
-  }
-
-  function gatewayCpu(): number {
-    const [gateway = ""] = stack.part("gateway");
-    const usage = manager.docker("exec", gateway, "cat", "/sys/fs/cgroup/cpuacct/cpuacct.usage");
-    return Number(usage) / 1e9;
+    return {
+      perSecond: predict.num_requests / seconds.measured,
+      gateway: (cpuOf(gateway, manager) - before.gateway) / all,
+      replicas: (replicaCpu() - before.replicas) / all,
+    };
   }
 
   test("of three replicas is three times one replica's own, within a tenth", async () => {
@@ -292,10 +298,10 @@ describe("throughput through the gateway", () => {
       const single = (one.perSecond + again.perSecond) / 2;
       one = again;
       tries.push(three.perSecond / (3 * single));
-      const what =
-        `throughput: 1 replica ${Math.round(single)}/s, 3 replicas ${Math.round(three.perSecond)}/s, ` +
-        `ratio ${(tries.at(-1) ?? 0).toFixed(2)}, gateway ${three.cores.toFixed(2)} cores`;
-      report.push({ what });
+      const shown = (m: typeof one) =>
+        `${Math.round(m.perSecond)}/s (replicas ${m.replicas.toFixed(2)}, gateway ${m.gateway.toFixed(2)} cores)`;
+      const what = `throughput: 3 replicas ${shown(three)}, 1 replica ${shown(again)}, ratio ${(tries.at(-1) ?? 0).toFixed(2)}`;
+      report.add({ what });
       console.log(what);
     } while ((tries.at(-1) ?? 0) < 0.9 && tries.length < 3);
     expect(tries.at(-1), tries.join(", ")).toBeGreaterThanOrEqual(0.9);
@@ -314,7 +320,7 @@ describe("up and destroy, three times over", () => {
       expect(stack.leftovers(manager)).toEqual([]);
       // Workers hear of it a moment later.
       await expect.poll(left, { timeout: 60_000, interval: 500 }).toEqual([]);
-      report.push({ what: `up and destroy, round ${round}: left`, sent: left().length });
+      report.add({ what: `up and destroy, round ${round}: left`, sent: left().length });
     }
     expect(manager.docker("info", "-f", "{{.Swarm.LocalNodeState}}")).toBe("active");
   });
@@ -342,7 +348,7 @@ describe("a node that is lost", () => {
         / replicas\/replica\d+ is DOWN/.test(line) && Date.parse(line.split(" ")[0] ?? "") >= at,
     );
     const detection = Date.parse(noticed?.split(" ")[0] ?? "") - at;
-    report.push({ what: `the lost node was found out after ${detection} ms`, failed: lost(seen) });
+    report.add({ what: `the lost node was found out after ${detection} ms`, failed: lost(seen) });
     expect(detection).toBeLessThan(3000);
     // At most as many as may be in flight on one replica.
     expect(lost(seen)).toBeLessThanOrEqual(128);
