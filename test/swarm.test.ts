@@ -249,12 +249,15 @@ describe("throughput through the gateway", () => {
     }
   }
 
-  /** Seconds of CPU that containers have had. */
+  /** Seconds of CPU that containers have had; where control groups are of version 1 or 2. */
   function cpuOf(ids: readonly string[], node: Node): number {
-    const usage = ids.map((id) =>
-      Number(node.docker("exec", id, "cat", "/sys/fs/cgroup/cpuacct/cpuacct.usage")),
-    );
-    return usage.reduce((sum, ns) => sum + ns, 0) / 1e9;
+    const files = "/sys/fs/cgroup/cpuacct/cpuacct.usage /sys/fs/cgroup/cpu.stat";
+    const seconds = ids.map((id) => {
+      const text = node.docker("exec", id, "sh", "-c", `cat ${files} 2> /dev/null || true`);
+      const [, us] = /^usage_usec (\d+)/m.exec(text) ?? [];
+      return us === undefined ? parseInt(text) / 1e9 : Number(us) / 1e6;
+    });
+    return seconds.reduce((sum, each) => sum + each, 0);
   }
 
   /** Requests a second of users that do not think, as many for each replica; cores that were used. */
