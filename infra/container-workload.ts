@@ -25,10 +25,7 @@ const cpusText = (cpus: number): string =>
 
 /** As the engine writes a time: "30s", "2m30s". */
 export const durationText = (seconds: number): string =>
-  [
-    seconds >= 60 ? `${Math.floor(seconds / 60)}m` : "",
-    seconds % 60 ? `${seconds % 60}s` : "",
-  ].join("") || "0s";
+  `${seconds >= 60 ? `${Math.floor(seconds / 60)}m` : ""}${seconds % 60}s`;
 
 /** What is declared for one container of a workload. */
 export function containerArgs(

@@ -146,7 +146,8 @@ export class ServiceWorkload extends pulumi.ComponentResource implements Workloa
           data: pulumi.secret(known.apply((text) => Buffer.from(text).toString("base64"))),
           labels: labelList(args.stack, args.part),
         },
-        child,
+        // What is given a name is deleted first unless told otherwise; Swarm refuses that while tasks use it.
+        { ...child, deleteBeforeReplace: false },
       );
       return { path, secretId: secret.id, secretName: secret.name };
     });

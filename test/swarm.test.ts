@@ -177,10 +177,10 @@ describe("under constant load no request is lost when", () => {
     expect(seen.failed).toEqual({});
   });
 
-  test("cpus and memory change", async () => {
+  test("cpus, memory and deadline change", async () => {
     await up();
-    const seen = await under("cpus 0.15 → 0.2, memory 128 → 160MB", () =>
-      up({ cpus: "0.2", memory: "160MB" }),
+    const seen = await under("cpus 0.15 → 0.2, memory 128 → 160MB, deadline 10 → 8s", () =>
+      up({ cpus: "0.2", memory: "160MB", deadline: "8s" }),
     );
     const limits = () =>
       nodes.flatMap((node) =>
