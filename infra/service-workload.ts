@@ -146,7 +146,7 @@ export class ServiceWorkload extends pulumi.ComponentResource implements Workloa
           data: pulumi.secret(known.apply((text) => Buffer.from(text).toString("base64"))),
           labels: labelList(args.stack, args.part),
         },
-        // What is given a name is deleted first unless told otherwise; Swarm refuses that while tasks use it.
+        // What has a given name is deleted first otherwise, which Swarm refuses while tasks use it.
         { ...child, deleteBeforeReplace: false },
       );
       return { path, secretId: secret.id, secretName: secret.name };

@@ -135,7 +135,17 @@ describe("a Swarm of two nodes", () => {
     manager.docker("network", "create", foreign);
     manager.docker(
       ...["run", "-d", "--name", "mlflow", "--network", foreign, "-v", "/data", "--user", "0:0"],
-      ...["-e", "MLFLOW_SERVER_ALLOWED_HOSTS=*", mlflow, "python3", "-m", "mlflow", "server"],
+      ...[
+        "-e",
+        "MLFLOW_SERVER_ALLOWED_HOSTS=*",
+        "-e",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
+        mlflow,
+        "python3",
+        "-m",
+        "mlflow",
+        "server",
+      ],
       ...["--host", "0.0.0.0", "--workers", "1", "--serve-artifacts"],
       ...["--backend-store-uri", "sqlite:////data/mlflow.db"],
       ...["--artifacts-destination", "/data/artifacts"],
