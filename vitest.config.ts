@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 // Several engines on one machine, or latencies to the millisecond: on a machine with nothing else to do.
 const quiet = [
   "test/swarm.test.ts",
+  "test/swarm-dependencies.test.ts",
   "test/capacity.test.ts",
   "test/models.test.ts",
   "test/service/clients.test.ts",
