@@ -21,10 +21,11 @@ export interface StatRow {
   max: number;
   /** One for each of `quantiles`. */
   quantiles: number[];
-  /** Of the second before this tick; `recent` has one for each of `quantiles`. */
+  /** One for each of `quantiles`, of the last ten seconds. */
+  recent: number[];
+  /** Of the second before this tick. */
   rps: number;
   failuresPerSecond: number;
-  recent: number[];
   p50: number;
   p95: number;
   p99: number;
