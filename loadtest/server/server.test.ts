@@ -8,7 +8,7 @@ import { parseSettings } from "../settings.ts";
 import * as locust from "./locust.ts";
 import { Recorder } from "./recorder.ts";
 import { RunStore } from "./runs.ts";
-import { labelOf, parseExposition, sampleOf } from "./scrape.ts";
+import { parseExposition, sampleOf } from "./scrape.ts";
 
 const run = events([[counts("/predict", [1, 2, 3])], [counts("/predict", [4, 200], 1)]]);
 const quiet = (): undefined => undefined;
@@ -81,7 +81,6 @@ test("a replica's CPU and throttling are what changed between two looks", () => 
   const second = sampleOf("10.0.0.1", text(10.4, 120, 15), first.seen, 2000);
   expect(second.sample.cpu).toBeCloseTo(0.2);
   expect(second.sample.throttled).toBe(0.25);
-  expect(labelOf('a{x="1"} 1\nb{y="2",image="sha256:1"} 1', "b", "image")).toBe("sha256:1");
 });
 
 test("settings are refused by name when they are unknown or wrong", () => {
