@@ -17,6 +17,8 @@ export interface MasterOptions {
   /** Others a run may load; "*" is any. */
   allowedTargets: readonly string[];
   stack: DeclaredStack | null;
+  /** What runs that bring no scenario do; null posts predictions. */
+  scenario?: { name: string; data: ScenarioData } | null;
   runs: RunStore;
   scraper: Scraper | null;
   workers: () => readonly WorkerPort[];
@@ -148,7 +150,8 @@ export class Master {
     request: RunRequest,
     host: string,
   ): Promise<{ name: string; data: ScenarioData }> {
-    if (request.scenario !== null) return request.scenario;
+    const given = request.scenario ?? this.options.scenario ?? null;
+    if (given !== null) return given;
     return {
       name: `POST ${request.path}`,
       data: predictions(await fetchOpenApi(host), request.path, Math.random),

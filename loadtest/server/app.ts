@@ -19,6 +19,8 @@ export interface AppOptions extends GuardOptions {
   master: Master;
   /** Known to the stack's own command alone: it may start runs that carry code. */
   driveKey: string;
+  /** What the start form begins with, where somebody said so. */
+  form?: SwarmForm;
 }
 
 const maxListeners = 100;
@@ -57,7 +59,7 @@ export function parseSwarm(form: Record<string, unknown>): RunRequest {
   );
 }
 
-export function createApp({ master, driveKey, ...guard }: AppOptions): Hono {
+export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions): Hono {
   const app = new Hono();
   const { recorder } = master;
   const { runs } = master.options;
@@ -106,7 +108,7 @@ export function createApp({ master, driveKey, ...guard }: AppOptions): Hono {
     const state: ServerState = {
       state: master.state,
       run: master.run?.id ?? null,
-      defaults: defaults(master.options.target),
+      defaults: { ...defaults(master.options.target), ...form },
       targets: [master.options.target, ...master.options.allowedTargets],
       workers: master.options.workers().length,
       token: guard.token !== null,
