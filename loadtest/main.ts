@@ -1,10 +1,10 @@
-// The load test's one program: `run` on this machine; `master`, `worker` and `drive` in a stack.
+// The load test's one program: `run` on this machine; `master`, `worker`, `drive` and `tell` in a stack.
 import { randomUUID } from "node:crypto";
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
 import { createAdaptorServer } from "@hono/node-server";
 import { Console, onInterrupt } from "./console.ts";
-import { drive, driveKeyOf, readSecret } from "./drive.ts";
+import { drive, driveKeyOf, readSecret, tell } from "./drive.ts";
 import { exitHelp, flagHelp, pageHelp, parseFlags } from "./flags.ts";
 import { runWithPage } from "./local-page.ts";
 import { Master } from "./master.ts";
@@ -198,6 +198,9 @@ try {
       break;
     case "drive":
       await drive(settingsOf(args));
+      break;
+    case "tell":
+      await tell(settingsOf(args));
       break;
     case "engine":
       runEngineProcess();

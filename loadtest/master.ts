@@ -119,7 +119,10 @@ export class Master {
       `run ${run.id} ended: ${view.ended?.reason ?? ""}, ${view.last?.total.requests ?? 0} requests`,
     );
     try {
-      runs.keep(view, events);
+      runs.keep(
+        view,
+        events.filter(({ type }) => type !== "capacity"),
+      );
     } catch (error) {
       log(`run ${run.id} could not be kept: ${(error as Error).message}`);
     }

@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { stateDir } from "../toolchain/clone.mjs";
+import type { ToldSearch } from "../loadtest/told-search.ts";
 import { launchChromium } from "./ui/chromium.ts";
 import { startLoadTest, type LoadTest } from "./ui/load-test.ts";
 import { startTarget, type Target } from "./ui/target.ts";
@@ -342,6 +343,48 @@ describe("finished runs", () => {
       .click();
     await eventually(() => page.getByRole("checkbox").count()).toBe(1);
   });
+});
+
+test("a capacity search is watched: its trials, what holds, and the answer", async () => {
+  const at = (cpus: number, memory: number) => ({ cpus, memory, replicas: 1 });
+  const trial = (cpus: number, memory: number, verdict: "pass" | "fail") => ({
+    limits: at(cpus, memory),
+    purpose: "search",
+    verdict,
+    said: verdict === "pass" ? "p95 was 104 ms" : "p95 was 2300 ms",
+    p95: verdict === "pass" ? 104 : 2300,
+    rps: 9250,
+    failures: 0,
+    seconds: 71,
+  });
+  const search: ToldSearch = {
+    question: "10000 users, p95<500ms,failures=0",
+    axes: { cpus: [0.1, 0.2, 0.25], memory: [80, 128], replicas: [1, 2] },
+    trials: [trial(0.25, 128, "pass"), trial(0.1, 128, "fail")],
+    now: { limits: at(0.2, 80), purpose: "search" },
+    best: { limits: at(0.25, 128), proven: false },
+    ended: false,
+  };
+  await tab("Capacity");
+  await page.getByText("No capacity search").waitFor();
+  await loadTest.tell(search);
+  await page.getByText("The best so far is 0.25 CPU, 128 MiB. Trial 3").waitFor();
+  const map = page.getByRole("region", { name: "Trials passed of those made, 1 replica" });
+  const row = map.locator("tr", { has: page.getByRole("rowheader", { name: "128 MiB" }) });
+  expect(await row.locator("td").allInnerTexts()).toEqual(["failed 0/1", "–", "best held 1/1"]);
+  expect(await violations(page)).toEqual([]);
+  await shot(page, "capacity");
+  const trials = [...search.trials, trial(0.2, 80, "pass")];
+  const best = { limits: at(0.2, 80), proven: true };
+  await loadTest.tell({ ...search, trials, now: null, best, ended: true });
+  await page.getByText("The answer is 0.2 CPU, 80 MiB, and less does not hold.").waitFor();
+  expect(
+    await page.getByRole("region", { name: "Trials", exact: true }).locator("tbody tr").count(),
+  ).toBe(3);
+  const refused = await fetch(`${loadTest.url}/api/capacity`, { method: "POST", body: "{}" });
+  expect(refused.status).toBe(403);
+  // As the tests after this find it.
+  await tab("Runs");
 });
 
 describe("looks", () => {

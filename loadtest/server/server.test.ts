@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import type { RunEvent, Tick } from "../events.ts";
 import { counts, events, viewOf } from "../fake-events.ts";
 import { parseSettings } from "../settings.ts";
+import type { ToldSearch } from "../told-search.ts";
 import * as locust from "./locust.ts";
 import { Recorder } from "./recorder.ts";
 import { RunStore } from "./runs.ts";
@@ -19,6 +20,15 @@ test("who comes late folds to the same view as who was there from the start", ()
     recorder.add(event);
   expect(viewOf(recorder.events)).toEqual(recorder.view);
   expect(recorder.events[0]!.type).toBe("started");
+});
+
+test("a capacity search is there for who comes late, through all its runs", () => {
+  const recorder = new Recorder();
+  const search = { question: "x" } as ToldSearch;
+  for (const event of [...run, { type: "capacity", search } as RunEvent, ...run])
+    recorder.add(event);
+  expect(viewOf(recorder.events)).toEqual(recorder.view);
+  expect(recorder.view.capacity).toBe(search);
 });
 
 test("a very long run is kept coarser, never cut short", () => {
