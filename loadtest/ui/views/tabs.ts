@@ -33,13 +33,7 @@ const tabs: readonly Tab[] = [
   { id: "download", title: "Download data", panel: download, live: true },
   { id: "logs", title: "Logs", panel: logs },
   { id: "workers", title: "Workers", panel: workers },
-  {
-    id: "capacity",
-    title: "Capacity",
-    panel: capacity,
-    badge: ({ view }) => view.capacity?.trials.length ?? 0,
-    live: true,
-  },
+  { id: "capacity", title: "Capacity", panel: capacity, live: true },
   { id: "runs", title: "Runs", panel: runs, live: true },
 ];
 
