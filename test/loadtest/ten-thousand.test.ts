@@ -1,10 +1,12 @@
 // Ten thousand users on the dev stack: by the stack's own worker, inside its network.
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RunSummary } from "../../loadtest/api.ts";
 import { Histogram, type HistogramData } from "../../loadtest/engine/histogram.ts";
 import type { RunEvent } from "../../loadtest/events.ts";
+import type { ToldSearch } from "../../loadtest/told-search.ts";
 import { type Clone, docker, freePort, freshClone } from "../clone.ts";
 
 let clone: Clone;
@@ -89,4 +91,19 @@ test("the run is kept with the stack it ran on, image and all", async () => {
     image: docker("inspect", "-f", "{{.Config.Image}}", service),
     model: expect.stringContaining("iris") as string,
   });
+});
+
+test("a capacity search is told to the page by way of the master's container", async () => {
+  const [master = ""] = clone.containers("loadtest");
+  const search: ToldSearch = {
+    question: "10000 users, failures=0",
+    axes: { cpus: [1], memory: [256], replicas: [1] },
+    trials: [],
+    now: { limits: { cpus: 1, memory: 256, replicas: 1 }, purpose: "search" },
+    best: null,
+    ended: false,
+  };
+  const program = ["node", "/app/main.mjs", "tell", "--settings", "/run/loadtest/settings.json"];
+  execFileSync("docker", ["exec", "-i", master, ...program], { input: JSON.stringify(search) });
+  expect(await (await fetch(`${page}/api/capacity`)).json()).toEqual(search);
 });
