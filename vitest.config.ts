@@ -8,8 +8,6 @@ const quiet = [
   "test/models.test.ts",
   "test/service/clients.test.ts",
   "test/service/limits.test.ts",
-  "test/ui.test.ts",
-  "test/loadtest/accuracy.test.ts",
 ];
 
 // unit: no engine, no network, beside the code it tests.
