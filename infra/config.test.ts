@@ -104,7 +104,8 @@ describe("parseConfig", () => {
     [{ dependencies: "deploy", s3Url: "http://s3:9000" }, "s3AccessKey"],
     [{ mlflowDatabase: "postgres" }, "set dependencies to deploy"],
     [{ dependencies: "deploy", modelStage: "Production" }, "modelStage"],
-    [{ dependencies: "deploy", platform: "swarm" }, "platform swarm"],
+    [{ gateways: "2" }, "platform is container"],
+    [{ gateways: "2", platform: "swarm" }, "Set bind to 0.0.0.0"],
     [{ apiPort: "8089" }, "loadtestPort"],
   ])("refuses %j, which contradicts itself", (values, says) => {
     expect(refusal(values as Record<string, string>)).toContain(says);

@@ -62,6 +62,7 @@ export function containerArgs(
         `rw,noexec,nosuid,nodev,size=${mib}m,mode=1777,uid=${uid},gid=${uid}`,
       ]),
     ),
+    ...(args.sysctls ? { sysctls: args.sysctls } : {}),
     ...(args.publish
       ? {
           ports: [

@@ -229,6 +229,18 @@ describe("the declared dev stack", () => {
     );
   });
 
+  test("tells the load test's master, and nobody else, which image the replicas run", async () => {
+    await declare();
+    const stackOf = (name: string): unknown =>
+      (JSON.parse(files(name)["settings.json"] ?? "{}") as { stack?: unknown }).stack;
+    expect(stackOf("loadtest")).toEqual({
+      name: "dev",
+      platform: "container",
+      image: "sha256:service",
+    });
+    expect(stackOf("loadtest-worker")).toEqual({ name: "dev", platform: "container" });
+  });
+
   test("does not touch the load test or the gateway when the service's limits change", async () => {
     await declare();
     const before = [...part("gateway"), ...part("loadtest"), ...part("worker")];
