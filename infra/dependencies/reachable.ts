@@ -29,7 +29,16 @@ async function probe(
   network: string | undefined,
 ): Promise<ReadonlyMap<string, Failure>> {
   const said = await docker(
-    ...["run", "--rm", "--network", network ?? "bridge", "--label", `${label.clone}=${cloneId}`],
+    ...[
+      "run",
+      "--rm",
+      "--pull",
+      "never",
+      "--network",
+      network ?? "bridge",
+      "--label",
+      `${label.clone}=${cloneId}`,
+    ],
     ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
     ...["--user", "65534:65534", "--memory", "96m", "--memory-swap", "96m", "--pids-limit", "64"],
     ...[baseImages.node, "node", "-e", PROBE, "--", ...urls],
