@@ -180,6 +180,12 @@ test("what cannot be published is refused with one sentence, and registers nothi
   const broken = join(work, "broken.pkl");
   await writeFile(broken, "this is no pickle");
   await expect(model("publish", broken, "--name", "broken")).rejects.toThrow("cannot be unpickled");
+  const contrary = join(work, "contrary.pkl");
+  await expect(
+    model("publish", contrary, "--name", "broken", "--sample", join(work, "rows.csv")),
+  ).rejects.toThrow(
+    /agrees on 980 of 1000 rows; at least 99\.9% are needed:\n +row 0: (yes|no) became (yes|no)\n +row 50: /,
+  );
   await expect(model("list", "--name", "broken")).rejects.toThrow("no registered model broken");
   await expect(model("promote", "9", "--name", "credit")).rejects.toThrow("has no version 9");
 });
