@@ -150,6 +150,15 @@ test("a pickled pipeline is published, checked, listed, promoted and rolled back
   });
 });
 
+test("a model that disagrees on one row of a thousand is published, and the row is named", async () => {
+  const sample = ["--sample", join(work, "rows.csv")];
+  const nearly = join(work, "contrary-1000.pkl");
+  expect(await model("publish", nearly, "--name", "nearly", ...sample)).toMatchObject({
+    version: "1",
+    agreement: { rows: 1000, agreed: 999, disagreements: [{ row: 0 }] },
+  });
+});
+
 test("a registered scikit-learn version becomes an ONNX version beside it", async () => {
   const script = `
 import mlflow, joblib, pandas
@@ -180,7 +189,7 @@ test("what cannot be published is refused with one sentence, and registers nothi
   const broken = join(work, "broken.pkl");
   await writeFile(broken, "this is no pickle");
   await expect(model("publish", broken, "--name", "broken")).rejects.toThrow("cannot be unpickled");
-  const contrary = join(work, "contrary.pkl");
+  const contrary = join(work, "contrary-50.pkl");
   await expect(
     model("publish", contrary, "--name", "broken", "--sample", join(work, "rows.csv")),
   ).rejects.toThrow(

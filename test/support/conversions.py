@@ -1,7 +1,7 @@
 """Fits one model of every kind, converts it, and prints how far both are apart on 1,000 new rows.
 
-With an argument, also writes two of them as pickles into that folder, with rows as CSV, and one
-that predicts what no conversion of it can.
+With an argument, also writes two of them as pickles into that folder, with rows as CSV, and two
+that predict what no conversion of them can on one row in 50 and one in 1,000.
 """
 
 import copy
@@ -129,13 +129,13 @@ def models():
     yield "iris without names", bare.fit(flowers.to_numpy(), kinds), more.to_numpy()
 
 
-def contrary(model):
-    """`model`, with the other label for every fiftieth row."""
+def contrary(model, every):
+    """`model`, with the other label for one row in `every`."""
     changed = copy.deepcopy(model)
 
     def predict(rows):
         labels = model.predict(rows)
-        labels[::50] = np.where(labels[::50] == "yes", "no", "yes")
+        labels[::every] = np.where(labels[::every] == "yes", "no", "yes")
         return labels
 
     changed.predict = predict
@@ -160,7 +160,9 @@ def main(folder=None):
             joblib.dump(model, Path(folder) / f"{name.split()[-1]}.pkl", compress=3)
             rows.to_csv(Path(folder) / "rows.csv", index=False)
         if folder and name == "logistic regression":
-            (Path(folder) / "contrary.pkl").write_bytes(cloudpickle.dumps(contrary(model)))
+            for every in (50, 1000):
+                path = Path(folder) / f"contrary-{every}.pkl"
+                path.write_bytes(cloudpickle.dumps(contrary(model, every)))
     json.dump(results, sys.stdout)
 
 
