@@ -132,20 +132,13 @@ describe("a Swarm of two nodes", () => {
   /** Somebody else's MLflow on a network of one engine, which replicas on the other cannot join. */
   beforeAll(async () => {
     joinSwarm(stack.rig.nodes);
-    manager.docker("network", "create", foreign);
+    manager.docker("network", "create", "--subnet", "192.168.213.0/24", foreign);
     manager.docker(
       ...["run", "-d", "--name", "mlflow", "--network", foreign, "-v", "/data", "--user", "0:0"],
-      ...[
-        "-e",
-        "MLFLOW_SERVER_ALLOWED_HOSTS=*",
-        "-e",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
-        mlflow,
-        "python3",
-        "-m",
-        "mlflow",
-        "server",
-      ],
+      ...["--cpus", "1"],
+      ...["-e", "MLFLOW_SERVER_ALLOWED_HOSTS=*"],
+      ...["-e", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"],
+      ...[mlflow, "python3", "-m", "mlflow", "server"],
       ...["--host", "0.0.0.0", "--workers", "1", "--serve-artifacts"],
       ...["--backend-store-uri", "sqlite:////data/mlflow.db"],
       ...["--artifacts-destination", "/data/artifacts"],
@@ -164,7 +157,7 @@ describe("a Swarm of two nodes", () => {
     const health = () => {
       try {
         const script =
-          "exec 3<>/dev/tcp/127.0.0.1/5000 && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3";
+          "exec 3<>/dev/tcp/127.0.0.1/5000 && printf 'GET /health HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3";
         return manager.docker("exec", "mlflow", "bash", "-c", `${script} && cat <&3`);
       } catch {
         return "";
@@ -217,15 +210,8 @@ describe("a Swarm of two nodes", () => {
       manager.docker("stop", "-t", "1", "mlflow");
       // Its address is somebody else's when it comes back.
       manager.docker(
-        "run",
-        "-d",
-        "--name",
-        "squatter",
-        "--network",
-        foreign,
-        baseNode,
-        "sleep",
-        "900",
+        ...["run", "-d", "--name", "squatter", "--network", foreign, "--ip", before],
+        ...[baseNode, "sleep", "900"],
       );
       manager.docker("start", "mlflow");
       await mlflowAnswers();
@@ -240,6 +226,13 @@ describe("a Swarm of two nodes", () => {
 
   test("runs a gateway on each node and workers as a service, and status tells what all of them did", async () => {
     const settings = { gateways: "2", bind: "0.0.0.0", loadtestWorkers: "2", ...published() };
+    // One gateway does not become two in place: the port is held until the end of an update.
+    await stack.upWith(published());
+    await stack.configure(settings);
+    const refused = await stack.pulumi("preview");
+    expect(refused.code).not.toBe(0);
+    expect(refused.output).toMatch(/gateways is 2, .*pulumi destroy/);
+    await stack.destroy();
     await stack.upWith(settings);
     for (const { address } of nodes) expectPrediction(`http://${address}:${stack.port("apiPort")}`);
     expect(new Set(stack.tasks("gateway").map(({ node }) => node)).size).toBe(2);
@@ -267,6 +260,7 @@ describe("a Swarm of two nodes", () => {
       ["worker", 2, 2],
     ]);
     await stack.clean();
+    await stack.destroy();
   });
 
   test("joins an overlay that is there, sends its load on it, and leaves it as it was", async () => {
@@ -280,7 +274,12 @@ describe("a Swarm of two nodes", () => {
       "internal_net",
     );
     await expect
-      .poll(() => manager.docker("network", "inspect", "-f", "{{len .Containers}}", "internal_net"))
+      .poll(
+        () => manager.docker("network", "inspect", "-f", "{{len .Containers}}", "internal_net"),
+        {
+          timeout: 60_000,
+        },
+      )
       .toBe("0");
   });
 });
