@@ -66,23 +66,30 @@ function compare(entry: Entry, truth: Recorded): Line[] {
 
 const mostTries = 5;
 
+/** Replies are scripted to take 220 ms at most: where they took longer even the server was held up. */
+const stalledMs = 224;
+const starvedShare = 0.25;
+
 // Two processes share two cores with whatever else runs. A moment in which the server has a request,
-// or the generator a reply, and gets no core is in no record of theirs; the kernel tells how long
-// they waited for one. So a try may be made again, and what the generator itself did wrong would be
-// wrong in each: every quantile has to be right in one of them.
+// or the generator a reply, and gets no core is in no record of theirs, and one of 20 ms decides
+// p99.9. So a try may be made again: what the generator itself does wrong is wrong in each, and every
+// quantile has to be right in one. Only a machine that never left both alone is not asked for p99.9.
 test.each([1000, 5000])(
   "%i users: percentiles are the server's own, and every request is counted",
   async (users) => {
     const tries: string[] = [];
     const right = new Set<string>();
+    let leftAlone = false;
     for (let i = 0; i < mostTries; i += 1) {
       const { code, entry, truth, stdout, starved } = await measure(users);
       expect(entry.num_requests, stdout).toBe(truth.count);
       expect(entry.num_failures, stdout).toBe(0);
       expect(code).toBe(entry.generator_limited === null ? 0 : 98);
       const lines = compare(entry, truth);
+      const disturbed = (truth.quantiles["0.999"] ?? 0) > stalledMs || starved > starvedShare;
+      leftAlone ||= !disturbed;
       const text = [
-        `${users} users, ${truth.count} requests counted by both; waited for a core ${(starved * 100).toFixed(1)}% of the time; generator-limited: ${entry.generator_limited ?? "no"}`,
+        `${users} users, ${truth.count} requests counted by both; without a core ${(starved * 100).toFixed(1)}% of the time${disturbed ? ", disturbed" : ""}; generator-limited: ${entry.generator_limited ?? "no"}`,
         ...lines.map((line) => `  ${line.text}`),
       ].join("\n");
       console.log(text);
@@ -90,6 +97,10 @@ test.each([1000, 5000])(
       for (const { quantile, ok } of lines) if (ok) right.add(quantile);
       if (right.size === lines.length) return;
     }
-    expect.fail(tries.join("\n"));
+    const asked = ["0.5", "0.75", "0.9", "0.95", "0.99", ...(leftAlone ? ["0.999"] : [])];
+    expect(
+      asked.filter((quantile) => !right.has(quantile)),
+      tries.join("\n"),
+    ).toEqual([]);
   },
 );
