@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// Several engines on one machine, or latencies to the millisecond: on a machine with nothing else to do.
+// Several engines on one machine, or what overload does: on a machine with nothing else to do.
 const quiet = [
   "test/swarm.test.ts",
   "test/swarm-dependencies.test.ts",

@@ -177,7 +177,9 @@ async function main(): Promise<void> {
   for (const one of thinking) {
     const result = await measure(one, server, seconds, warmUp.thinking);
     most.push(result);
-    say(`thinking users: ${one.name}, ${thousands(result.rate)} requests/s at most`);
+    say(
+      `thinking users: ${one.name}, ${thousands(result.rate)} requests/s, ${result.cpuMicros.toFixed(1)} µs CPU each, nginx ${Math.round(result.server * 100)}% busy`,
+    );
   }
   say(`${thousands(users)} users who wait a second …`);
   const few = await think(server.url, 100);
@@ -210,7 +212,18 @@ async function main(): Promise<void> {
     "|---|---|---|---|---|---|---|",
     ...rows,
     "",
-    `Users who think, as many as one core serves: ${thinking.map(({ name }, i) => `${name} **${thousands(most[i]?.rate ?? NaN)}** requests/s`).join(", ")}: ${((most[0]?.rate ?? NaN) / (most[1]?.rate ?? NaN)).toFixed(1)} times as many (goal: 25).`,
+    `Users who think, more than a core serves: ${thinking
+      .map(({ name }, i) => {
+        const {
+          rate,
+          cpuMicros,
+          server: busy,
+        } = most[i] ?? { rate: NaN, cpuMicros: NaN, server: NaN };
+        return `${name} **${thousands(rate)}** requests/s (nginx ${Math.round(busy * 100)}% busy), ${cpuMicros.toFixed(1)} µs of CPU each`;
+      })
+      .join(
+        "; ",
+      )}: with a core **${((most[1]?.cpuMicros ?? NaN) / (most[0]?.cpuMicros ?? NaN)).toFixed(1)} times** as many (goal: 25).`,
     "",
     `${thousands(users)} users who each wait a second after each reply: **${(many.cores * 100).toFixed(1)}%** of one core (goal: 20%), **${(perUser / 1000).toFixed(1)} kB** of memory a user (goal: 8 kB; ${(many.bytes / 1e6).toFixed(0)} MB in all), ${many.failures} failures.`,
     ...(missing.length > 0 ? ["", `Not measured, because not here: ${missing.join(", ")}.`] : []),

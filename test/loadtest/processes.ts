@@ -1,7 +1,7 @@
 // Starts this project's processes for a test, and sees to their end.
 import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -24,6 +24,32 @@ export function prefer(pid: number): void {
   } catch {
     // Only root may.
   }
+}
+
+/** Seconds that a process was ready to run and had no core; as of now. */
+function waitedSeconds(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e9;
+  } catch {
+    // Not on this kernel, or the process is gone.
+    return 0;
+  }
+}
+
+/** Call the result at the end: the share of the time in which these processes waited for a core. */
+export function watchStarving(pids: readonly number[]): () => number {
+  const began = performance.now();
+  const before = pids.map(waitedSeconds);
+  const now = [...before];
+  const timer = setInterval(() => {
+    // What a process that has ended said last.
+    pids.forEach((pid, i) => (now[i] = Math.max(now[i] ?? 0, waitedSeconds(pid))));
+  }, 500);
+  return () => {
+    clearInterval(timer);
+    const waited = now.reduce((sum, seconds, i) => sum + seconds - (before[i] ?? 0), 0);
+    return waited / ((performance.now() - began) / 1000);
+  };
 }
 
 /** Runs `loadtest/main.ts` to its end. */
