@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { cloneId, label } from "../toolchain/clone.mjs";
 import type { StackConfig } from "./config.ts";
+import { checkReachable } from "./dependencies/reachable.ts";
 import { docker, dockerHost, dockerJson, type EngineInfo, engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import { checkOverlay, checkSwarm, readSwarm } from "./swarm-preflight.ts";
@@ -102,4 +103,5 @@ export async function preflight(stack: string, config: StackConfig): Promise<voi
   if (config.platform === "swarm") checkSwarm(config, await readSwarm(engine));
   await checkNetwork(config);
   await checkPorts(stack, config);
+  await checkReachable(config);
 }

@@ -44,42 +44,47 @@ async function measure(users: number) {
   return { code, stdout, entry, truth: await server.ask() };
 }
 
-/** Replies are scripted to take 220 ms at most: a server held up longer than that was stalled. */
-const stalledMs = 224;
+interface Line {
+  text: string;
+  ok: boolean;
+}
 
-/** Quantiles that are further from the truth than they may be, in words. */
-function errors(entry: Entry, truth: Recorded): string[] {
+/** Each quantile beside the truth; up to p99 within 1% or 0.5 ms, beyond within 2% or 2 ms. */
+function compare(entry: Entry, truth: Recorded): Line[] {
   const histogram = Histogram.fromData(entry.histogram);
-  return Object.entries(truth.quantiles).flatMap(([quantile, ms]) => {
-    const tail = Number(quantile) > 0.99;
-    // Where the machine stopped even the server, its tail tells nothing of the generator's.
-    if (tail && ms > stalledMs) return [];
-    const measured = histogram.quantile(Number(quantile)) / 1000;
-    const bound = tail ? Math.max(2, 0.02 * ms) : Math.max(0.5, 0.01 * ms);
-    return Math.abs(measured - ms) <= bound
-      ? []
-      : [`p${Number(quantile) * 100}: ${measured} for ${ms} ms`];
+  return Object.entries(truth.quantiles).map(([name, ms]) => {
+    const quantile = Number(name);
+    const measured = histogram.quantile(quantile) / 1000;
+    const bound = quantile > 0.99 ? Math.max(2, 0.02 * ms) : Math.max(0.5, 0.01 * ms);
+    const ok = Math.abs(measured - ms) <= bound;
+    const text = `p${quantile * 100} ${measured.toFixed(2)} for ${ms.toFixed(2)} ms (within ${bound.toFixed(2)})`;
+    return { text: ok ? text : `${text} WRONG`, ok };
   });
 }
 
-// On a machine that does other things meanwhile a process may not run when it should; three tries
-// show what the generator can do, and one that was held up must say so.
+const mostTries = 5;
+
+// Two processes share two cores with whatever else runs: a moment in which the server has a request
+// and does not run is in no record of its own. A try that was disturbed so is made again; one that
+// the generator itself held up must say so.
 test.each([1000, 5000])(
   "%i users: percentiles are the server's own, and every request is counted",
   async (users) => {
-    const tries: string[][] = [];
-    for (let i = 0; i < 3; i += 1) {
+    const tries: string[] = [];
+    for (let i = 0; i < mostTries; i += 1) {
       const { code, entry, truth, stdout } = await measure(users);
       expect(entry.num_requests, stdout).toBe(truth.count);
       expect(entry.num_failures, stdout).toBe(0);
       expect(code).toBe(entry.generator_limited === null ? 0 : 98);
-      const wrong = errors(entry, truth);
-      console.log(
-        `${users} users, ${truth.count} requests: ${wrong.length === 0 ? "all within bounds" : wrong.join(", ")}; limited: ${entry.generator_limited ?? "no"}`,
-      );
-      if (wrong.length === 0) return;
-      tries.push(wrong);
+      const lines = compare(entry, truth);
+      const text = [
+        `${users} users, ${truth.count} requests counted by both; generator-limited: ${entry.generator_limited ?? "no"}`,
+        ...lines.map((line) => `  ${line.text}`),
+      ].join("\n");
+      console.log(text);
+      if (lines.every(({ ok }) => ok)) return;
+      tries.push(text);
     }
-    expect(tries).toEqual([]);
+    expect.fail(tries.join("\n"));
   },
 );

@@ -4,6 +4,9 @@ import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { DriveOutput } from "../../loadtest/drive.ts";
+import type { RunRequest } from "../../loadtest/run-request.ts";
 import { root } from "../../toolchain/clone.mjs";
 
 const main = join(root, "loadtest/main.ts");
@@ -69,6 +72,8 @@ export interface Cluster {
   url: string;
   workerPort: number;
   startWorker: () => ChildProcess;
+  /** Asks for a run as the stack's own command does; the lines it is told. */
+  drive: (request: RunRequest) => Promise<DriveOutput[]>;
   end: () => void;
 }
 
@@ -104,6 +109,18 @@ export async function cluster(target: string): Promise<Cluster> {
     url,
     workerPort,
     startWorker: () => start("worker"),
+    drive: async (request) => {
+      const child = spawn(process.execPath, [main, "drive", "--settings", settings], {
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      children.push(child);
+      child.stdin.write(`${JSON.stringify({ run: request })}\n`);
+      const lines: DriveOutput[] = [];
+      for await (const line of createInterface({ input: child.stdout })) {
+        lines.push(JSON.parse(line) as DriveOutput);
+      }
+      return lines;
+    },
     end: () => {
       for (const child of children) child.kill("SIGKILL");
     },
