@@ -3,9 +3,8 @@ import { defineConfig } from "vitest/config";
 // Several engines on one machine, or what overload does: on a machine with nothing else to do.
 const quiet = [
   "test/swarm.test.ts",
+  "test/swarm-dependencies.test.ts",
   "test/capacity.test.ts",
-  "test/dependencies.test.ts",
-  "test/models.test.ts",
   "test/service/clients.test.ts",
   "test/service/limits.test.ts",
 ];

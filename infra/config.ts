@@ -117,6 +117,8 @@ const keys = {
   /** Where MLflow and S3 come from: nowhere (embedded model), with the stack, or from elsewhere. */
   dependencies: key(choice("none", "deploy", "attach"), "none"),
   dependencyNetwork: optional(name),
+  /** Where the MLflow that comes with the stack keeps its records. */
+  mlflowDatabase: key(choice("sqlite", "postgres"), "sqlite"),
   mlflowUrl: optional(url),
   mlflowUser: optional(text),
   mlflowPassword: secret,
@@ -138,6 +140,8 @@ const keys = {
   loadtestPort: key(port, 8089),
   bind: key(address, "127.0.0.1"),
   loadtestWorkers: key(whole(1, 64), 1),
+  /** HAProxy instances. More than one are a Swarm service, one on a node, each on `apiPort`. */
+  gateways: key(whole(1, 16), 1),
 } satisfies Record<string, Key<unknown>>;
 
 export type StackConfig = {
@@ -226,6 +230,11 @@ function contradictions(config: StackConfig): string[] {
     ...excludes("modelAlias", "modelStage"),
     ...excludes("mlflowToken", "mlflowUser"),
     ...attachOnly,
+    ...(config.mlflowDatabase === "postgres" && config.dependencies !== "deploy"
+      ? [
+          `mlflowDatabase is set but dependencies is ${config.dependencies}: set dependencies to deploy or remove mlflowDatabase.`,
+        ]
+      : []),
     ...(config.dependencies === "attach" || config.dependencies === "deploy"
       ? [
           ...needs("s3Url", "s3AccessKey"),
@@ -239,16 +248,19 @@ function contradictions(config: StackConfig): string[] {
           "modelStage is set but dependencies is deploy: models are published there by alias; set modelAlias instead.",
         ]
       : []),
-    ...(config.platform === "swarm" &&
-    (config.dependencies === "deploy" ||
-      (config.dependencies === "attach" && given("dependencyNetwork")))
-      ? [
-          "dependencies on a network of one engine cannot be reached by the services of platform swarm: " +
-            "set dependencies to attach with an mlflowUrl that every node reaches, and remove dependencyNetwork.",
-        ]
-      : []),
     ...(config.dependencies === "attach" && !given("mlflowUrl")
       ? ["dependencies is attach but mlflowUrl is not set: set mlflowUrl to MLflow's address."]
+      : []),
+    ...(config.gateways > 1 && config.platform !== "swarm"
+      ? [
+          `gateways is ${config.gateways} but platform is container: set gateways to 1, or platform to swarm.`,
+        ]
+      : []),
+    ...(config.gateways > 1 && config.platform === "swarm" && config.bind !== "0.0.0.0"
+      ? [
+          `gateways is ${config.gateways} but bind is ${config.bind}: Swarm publishes ports on all addresses ` +
+            "of a node. Set bind to 0.0.0.0 if you want that, or gateways to 1.",
+        ]
       : []),
     ...(config.apiPort === config.loadtestPort
       ? [`apiPort and loadtestPort are both ${config.apiPort}: give one of them another port.`]

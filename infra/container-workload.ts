@@ -23,12 +23,9 @@ const hardened = {
 const cpusText = (cpus: number): string =>
   Number.isInteger(cpus) ? cpus.toFixed(1) : String(cpus);
 
-/** As the engine writes a time: "30s", "2m30s". */
+/** As the engine writes a time: "30s", "1m0s", "2m30s". Anything else would look like drift. */
 export const durationText = (seconds: number): string =>
-  [
-    seconds >= 60 ? `${Math.floor(seconds / 60)}m` : "",
-    seconds % 60 ? `${seconds % 60}s` : "",
-  ].join("") || "0s";
+  `${seconds >= 60 ? `${Math.floor(seconds / 60)}m` : ""}${seconds % 60}s`;
 
 /** What is declared for one container of a workload. */
 export function containerArgs(
@@ -65,6 +62,7 @@ export function containerArgs(
         `rw,noexec,nosuid,nodev,size=${mib}m,mode=1777,uid=${uid},gid=${uid}`,
       ]),
     ),
+    ...(args.sysctls ? { sysctls: args.sysctls } : {}),
     ...(args.publish
       ? {
           ports: [

@@ -66,7 +66,8 @@ export class FilesVolume extends pulumi.ComponentResource {
           .apply((text) => ownName(args.stack, `${name}-${contentName(text)}`)),
         labels: labelList(args.stack, args.part),
       },
-      { parent: this },
+      // What is given a name is deleted first unless told otherwise, and those who use it before it.
+      { parent: this, deleteBeforeReplace: false },
     );
     const written = new command.local.Command(
       `${name}-write`,

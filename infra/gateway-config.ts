@@ -5,9 +5,17 @@ export interface GatewaySettings {
   readonly serviceName: string;
   /** The budget of one request; the gateway itself gives up later than the service does. */
   readonly deadline: Milliseconds;
+  /** How many share the replicas; one unless told. */
+  readonly gateways?: number;
 }
 
 export const gatewayPort = 8080;
+/**
+ * Kernel settings of the gateway's own network: data that a replica does not confirm is sent again
+ * after 0.2 and 0.4 s, and given up 0.8 s later. HAProxy's own word for it (tcp-ut) is lost on a server
+ * whose address comes from DNS.
+ */
+export const gatewaySysctls = { "net.ipv4.tcp_retries2": "2" };
 /** Metrics and status page: never published, for the stack's own network. */
 export const gatewayStatsPort = 8404;
 const servicePort = 8000;
@@ -22,7 +30,7 @@ const slots = 64;
  * Requests in flight on one replica; what is above waits in the gateway. Few connections keep a small
  * replica's memory free, and its batches full.
  */
-const maxInFlight = 128;
+const mostInFlight = 128;
 
 /**
  * Bytes of a request's body. The service has a limit of its own, the same by default; here a larger
@@ -43,11 +51,11 @@ const problem = (status: number, title: string): string =>
  *   has. That it has too much to do is no reason to give all of it to the others.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
-export function gatewayConfig({ serviceName, deadline }: GatewaySettings): string {
+export function gatewayConfig({ serviceName, deadline, gateways = 1 }: GatewaySettings): string {
+  const maxInFlight = Math.ceil(mostInFlight / gateways);
   const longer = deadline + 5000;
   const connections = `maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
-  // HAProxy 2.6 does not pass tcp-ut on from default-server.
-  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4 tcp-ut 1500ms`;
+  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4`;
   return `global
   maxconn 12000
   nbthread 1
@@ -92,8 +100,8 @@ defaults
   # Not 503 or 500: an overloaded service says so on purpose, and asking again would add to its load.
   retry-on conn-failure empty-response junk-response response-timeout 502 504
   # A replica that vanished with its node answers nothing, not even a refusal. Data that nobody
-  # confirms for 1.5 s, or silence to two probes, ends a connection, and its request is sent again
-  # elsewhere. Ending all connections of a replica that is marked down would be quicker, but would lose
+  # confirms for 1.4 s (the container's tcp_retries2), or silence to two probes, ends a connection, and
+  # its request is sent again elsewhere. Ending all connections of a replica that is marked down would be quicker, but would lose
   # the requests that are just connecting to it, and cut off those that it finishes while it stops.
   option srvtcpka
   srvtcpka-idle 1s
@@ -103,7 +111,8 @@ defaults
   option idle-close-on-response
 
 frontend api
-  bind :${gatewayPort} backlog 8192
+  # Clients may be further away than replicas: they have their own time to confirm data.
+  bind :${gatewayPort} backlog 8192 tcp-ut 30s
   option http-buffer-request
   # What a replica says about itself is read inside the network.
   http-request ${problem(404, "Not Found")} if { path /metrics }
@@ -127,6 +136,7 @@ backend unchecked
 
 frontend status
   bind :${gatewayStatsPort}
+  monitor-uri /healthz
   http-request use-service prometheus-exporter if { path /metrics }
   stats enable
   stats uri /

@@ -2,21 +2,25 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "./config.ts";
 import { dockerHost } from "./engine.ts";
-import { gatewayConfig, gatewayPort } from "./gateway-config.ts";
-import { isAlive } from "./health-check.ts";
+import { gatewayConfig, gatewayPort, gatewayStatsPort, gatewaySysctls } from "./gateway-config.ts";
+import { answersOk, isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
-import { runWorkload } from "./workload.ts";
+import { runWorkload, type WorkloadArgs } from "./workload.ts";
 
 export interface GatewayArgs {
   readonly stack: string;
   readonly image: pulumi.Input<string>;
   readonly network: TrafficNetwork;
-  readonly config: Pick<StackConfig, "deadline" | "bind" | "apiPort">;
+  readonly config: Pick<StackConfig, "deadline" | "bind" | "apiPort" | "gateways">;
 }
 
+/** Where the image has a folder that HAProxy owns. */
+const configFolder = "/config";
+
 /**
- * HAProxy in front of all replicas. Its container stays while its configuration changes: that is
- * handed in and taken over in place.
+ * HAProxy in front of all replicas: a container, on Swarm too, because its port can then be bound to an
+ * address, and it is hardened fully. It stays while its configuration changes: that is handed in and
+ * taken over in place. Several of them are a Swarm service, replaced one by one.
  */
 export class Gateway extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
@@ -25,27 +29,38 @@ export class Gateway extends pulumi.ComponentResource {
 
   constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:Gateway", name, {}, opts);
-    const { stack, network, config } = args;
+    const { network, config } = args;
+    const { deadline, gateways } = config;
+    const text = gatewayConfig({ serviceName: network.serviceName, deadline, gateways });
+    const workload: WorkloadArgs = {
+      stack: args.stack,
+      part: "gateway",
+      image: args.image,
+      replicas: gateways,
+      cpus: 1,
+      memory: 256,
+      networks: [{ network, alias: network.gatewayName }],
+      scratch: { "/run/haproxy": 1 },
+      sysctls: gatewaySysctls,
+      publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },
+      healthCheck: answersOk(gatewayStatsPort, "/healthz"),
+      stopGraceSeconds: 20,
+      replaceInPlace: true,
+    };
+    const running =
+      gateways > 1 ? this.#service(name, workload, text) : this.#container(name, workload, text);
+    this.internalUrl = `http://${network.gatewayName}:${gatewayPort}`;
+    this.url = running.apply(() => `http://${config.bind}:${config.apiPort}`);
+    this.registerOutputs({ url: this.url });
+  }
+
+  /** Known when it serves. */
+  #container(name: string, workload: WorkloadArgs, text: string): pulumi.Output<unknown> {
     const container = runWorkload(
-      // A container on Swarm too: its ports can be bound to an address, and it is hardened fully.
       "container",
       name,
-      {
-        stack,
-        part: "gateway",
-        image: args.image,
-        replicas: 1,
-        cpus: 1,
-        memory: 256,
-        networks: [{ network, alias: network.gatewayName }],
-        volumes: ["/config"],
-        scratch: { "/run/haproxy": 1 },
-        publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },
-        // Alive, even while it waits for its configuration.
-        healthCheck: isAlive,
-        stopGraceSeconds: 20,
-        replaceInPlace: true,
-      },
+      // Alive is enough: it waits for its configuration.
+      { ...workload, volumes: [configFolder], healthCheck: isAlive },
       { parent: this },
     );
     const id = container.ids[0] ?? pulumi.output("");
@@ -54,13 +69,17 @@ export class Gateway extends pulumi.ComponentResource {
       {
         create: `docker -H "$DOCKER_HOST" exec -i "$GATEWAY" /gateway/reload`,
         environment: { GATEWAY: id, DOCKER_HOST: dockerHost() },
-        stdin: gatewayConfig({ serviceName: network.serviceName, deadline: config.deadline }),
+        stdin: text,
         triggers: [id],
       },
       { parent: this },
     );
-    this.internalUrl = `http://${network.gatewayName}:${gatewayPort}`;
-    this.url = configured.stdout.apply(() => `http://${config.bind}:${config.apiPort}`);
-    this.registerOutputs({ url: this.url });
+    return configured.stdout;
+  }
+
+  #service(name: string, workload: WorkloadArgs, text: string): pulumi.Output<unknown> {
+    const files = [{ path: `${configFolder}/haproxy.cfg`, content: text }];
+    const service = runWorkload("swarm", name, { ...workload, files }, { parent: this });
+    return service.ids[0] ?? pulumi.output("");
   }
 }

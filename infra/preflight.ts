@@ -1,9 +1,16 @@
 import { createServer } from "node:net";
 import { cloneId, label } from "../toolchain/clone.mjs";
 import type { StackConfig } from "./config.ts";
+import { checkReachable } from "./dependencies/reachable.ts";
 import { docker, dockerHost, dockerJson, type EngineInfo, engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
-import { checkOverlay, checkSwarm, readSwarm } from "./swarm-preflight.ts";
+import {
+  checkGateways,
+  checkOverlay,
+  checkSwarm,
+  readSwarm,
+  runningGateways,
+} from "./swarm-preflight.ts";
 
 /** Refuses what this engine cannot give, before anything is changed. Pure. */
 export function checkLimits(config: StackConfig, engine: EngineInfo): void {
@@ -99,7 +106,11 @@ export async function baseImage(tag: string): Promise<BaseImage> {
 export async function preflight(stack: string, config: StackConfig): Promise<void> {
   const engine = await engineInfo();
   checkLimits(config, engine);
-  if (config.platform === "swarm") checkSwarm(config, await readSwarm(engine));
+  if (config.platform === "swarm") {
+    checkSwarm(config, await readSwarm(engine));
+    if (engine.Swarm.ControlAvailable) checkGateways(config, await runningGateways(stack));
+  }
   await checkNetwork(config);
   await checkPorts(stack, config);
+  await checkReachable(config);
 }

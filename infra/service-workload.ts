@@ -7,6 +7,12 @@ import type { Workload, WorkloadArgs } from "./workload.ts";
 
 const mebibyte = 1024 ** 2;
 
+/**
+ * Added to what a task may take to stop. The provider waits for a service's containers until the moment
+ * that Swarm kills them, and calls it a failure when one was not gone before.
+ */
+const slackSeconds = 15;
+
 /** A file of the workload, as Swarm hands it to each task. */
 interface TaskFile {
   readonly path: string;
@@ -14,8 +20,16 @@ interface TaskFile {
   readonly secretName: pulumi.Input<string>;
 }
 
-/** One at a time, the new one healthy before the old one is told to stop. */
-const oneByOne = { parallelism: 1, order: "start-first", monitor: "5s", maxFailureRatio: "0.0" };
+/**
+ * One at a time, the new one healthy before the old one is told to stop, unless it needs what the old
+ * one has.
+ */
+const oneByOne = (replaceInPlace = false) => ({
+  parallelism: 1,
+  order: replaceInPlace ? "stop-first" : "start-first",
+  monitor: "5s",
+  maxFailureRatio: "0.0",
+});
 
 /** What is declared for a workload that Swarm runs. */
 export function serviceArgs(
@@ -28,7 +42,21 @@ export function serviceArgs(
     labels: labelList(args.stack, args.part),
     mode: { replicated: { replicas: args.replicas } },
     // Each replica by its own address: a virtual one would pin kept-alive connections to one replica.
-    endpointSpec: { mode: "dnsrr" },
+    endpointSpec: {
+      mode: "dnsrr",
+      ...(args.publish
+        ? {
+            ports: [
+              {
+                protocol: "tcp",
+                targetPort: args.publish.inside,
+                publishedPort: args.publish.outside,
+                publishMode: "host",
+              },
+            ],
+          }
+        : {}),
+    },
     taskSpec: {
       containerSpec: {
         image: args.image,
@@ -37,6 +65,7 @@ export function serviceArgs(
         user: `${uid}:${uid}`,
         readOnly: true,
         capDrops: ["ALL"],
+        ...(args.sysctls ? { sysctl: args.sysctls } : {}),
         mounts: [
           // Data too: a name would mean another volume on each node, and stay there.
           ...[...(args.volumes ?? []), ...(args.data ?? []).map(({ target }) => target)].map(
@@ -65,7 +94,7 @@ export function serviceArgs(
           retries: 6,
           startPeriod: durationText(args.startSeconds ?? 30),
         },
-        stopGracePeriod: durationText(args.stopGraceSeconds),
+        stopGracePeriod: durationText(args.stopGraceSeconds + slackSeconds),
       },
       networksAdvanceds: args.networks.map(({ network, alias }) => ({
         id: network.id,
@@ -80,11 +109,15 @@ export function serviceArgs(
       // `window` as the engine reads it back.
       restartPolicy: { condition: "any", delay: "1s", window: "0s" },
       // Nodes without the label are one zone; within a zone Swarm takes the node with the fewest.
-      placement: { prefs: ["spread=node.labels.zone"] },
+      placement: {
+        prefs: ["spread=node.labels.zone"],
+        // A node has each port once.
+        ...(args.publish ? { maxReplicas: 1 } : {}),
+      },
       logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
     },
-    updateConfig: { ...oneByOne, failureAction: "rollback" },
-    rollbackConfig: { ...oneByOne, failureAction: "pause" },
+    updateConfig: { ...oneByOne(args.replaceInPlace), failureAction: "rollback" },
+    rollbackConfig: { ...oneByOne(args.replaceInPlace), failureAction: "pause" },
     convergeConfig: { delay: "1s", timeout: "4m" },
   };
 }
@@ -113,7 +146,8 @@ export class ServiceWorkload extends pulumi.ComponentResource implements Workloa
           data: pulumi.secret(known.apply((text) => Buffer.from(text).toString("base64"))),
           labels: labelList(args.stack, args.part),
         },
-        child,
+        // What has a given name is deleted first otherwise, which Swarm refuses while tasks use it.
+        { ...child, deleteBeforeReplace: false },
       );
       return { path, secretId: secret.id, secretName: secret.name };
     });

@@ -3,7 +3,7 @@ import type { Builds, BuiltPart } from "./builds.ts";
 import type { StackConfig } from "./config.ts";
 import { bringDependencies } from "./dependencies/index.ts";
 import { Gateway } from "./gateway.ts";
-import { AppImage } from "./images.ts";
+import { AppImage, imageSweep } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
 import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
@@ -12,10 +12,11 @@ import { onSwarm } from "./swarm.ts";
 
 /** The whole story: images, networks, dependencies, service, gateway, load test, outputs. */
 export function declareStack(stack: string, config: StackConfig, builds: Builds) {
+  const sweep = imageSweep(stack);
   const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
     const build = builds[part];
     if (build === undefined) return given ?? "";
-    return new AppImage(part, { stack, part, ...build, registry: config }).reference;
+    return new AppImage(part, { stack, part, ...build, registry: config, sweep }).reference;
   };
   const serviceImage = image("service", config.image);
   const gatewayImage = image("gateway");
@@ -34,7 +35,7 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
   const gateway = new Gateway(
     "gateway",
     { stack, image: gatewayImage, network, config },
-    { dependsOn: [service] },
+    { ...where, dependsOn: [service] },
   );
   const loadtest = new LoadTest(
     "loadtest",

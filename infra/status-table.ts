@@ -1,4 +1,5 @@
 import { label } from "../toolchain/clone.mjs";
+import type { SwarmStatus } from "./status-swarm.ts";
 
 /** As much of `docker container inspect` as is looked at. */
 export interface Inspected {
@@ -99,13 +100,41 @@ const limit = (amount: number, unit: string) => (amount === 0 ? "none" : `${amou
 /** Twenty characters that show a share of 1. */
 const bar = (share: number) => "█".repeat(Math.round(share * 20)).padEnd(20, "·");
 
+const clock = (since: string): string => since.replace("T", " ").slice(0, 19);
+
+function swarmTables({ nodes, services, tasks }: SwarmStatus): string[] {
+  return [
+    table([
+      ["node", "state", "role", "tasks here"],
+      ...nodes.map((n) => [n.name, n.state, n.role, String(n.tasks)]),
+    ]),
+    "",
+    table([
+      ["part", "service", "replicas", "cpus", "memory", "image", "last update"],
+      ...services.map((s) => [
+        ...[s.part, s.name, `${s.running} of ${s.replicas}`],
+        ...[limit(s.cpus, ""), limit(s.memory, "MB"), s.image, s.update ?? "-"],
+      ]),
+    ]),
+    "",
+    table([
+      ["task", "id", "node", "state", "wanted", "since", "error"],
+      ...tasks.map((t) => [
+        ...[t.name, t.id, t.node || "-", t.state, t.desired, clock(t.since), t.error ?? "-"],
+      ]),
+    ]),
+    "",
+  ];
+}
+
 export function renderStatus(status: {
   readonly stack: string;
   readonly containers: readonly ContainerStatus[];
   readonly networks: readonly NetworkStatus[];
+  readonly swarm: SwarmStatus | null;
 }): string {
-  const { stack, containers, networks } = status;
-  if (containers.length === 0) {
+  const { stack, containers, networks, swarm } = status;
+  if (containers.length === 0 && swarm === null) {
     return `${stack}: nothing runs. Bring it up with \`npx pulumi up -s ${stack}\`.`;
   }
   const rows = containers.map((c) => [
@@ -118,16 +147,20 @@ export function renderStatus(status: {
     String(c.restarts),
     c.published.join(" ") || "-",
   ]);
-  const replicas = containers.filter((c) => c.requests !== null);
-  const all = replicas.reduce((sum, c) => sum + (c.requests ?? 0), 0);
-  const shares = replicas.map((c) => {
-    const share = all === 0 ? 0 : (c.requests ?? 0) / all;
-    return [c.name, String(c.requests ?? 0), `${(share * 100).toFixed(1)}%`, bar(share)];
+  const replicas = [
+    ...containers,
+    ...(swarm?.tasks ?? []).map((t) => ({ ...t, name: `${t.name} on ${t.node}` })),
+  ].filter(({ requests }) => requests !== null);
+  const all = replicas.reduce((sum, { requests }) => sum + (requests ?? 0), 0);
+  const shares = replicas.map(({ name, requests }) => {
+    const share = all === 0 ? 0 : (requests ?? 0) / all;
+    return [name, String(requests ?? 0), `${(share * 100).toFixed(1)}%`, bar(share)];
   });
   return [
     stack,
     table([["part", "name", "state", "cpus", "memory", "image", "restarts", "published"], ...rows]),
     "",
+    ...(swarm === null ? [] : swarmTables(swarm)),
     table([
       ["network", "driver", "who is on it"],
       ...networks.map((n) => [n.name, n.driver, n.members.join(", ") || "-"]),

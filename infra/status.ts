@@ -4,7 +4,14 @@ import { cloneId, label } from "../toolchain/clone.mjs";
 import { settingsStacks } from "../toolchain/launcher/salt.mjs";
 import { docker, dockerJson, engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
-import { replicaRequests } from "./gateway-stats.ts";
+import { replicaRequests, requestsOfAllGateways } from "./gateway-stats.ts";
+import {
+  inspectServices,
+  inspectTasks,
+  listNodes,
+  type SwarmStatus,
+  swarmStatus,
+} from "./status-swarm.ts";
 import {
   type ContainerStatus,
   containerStatus,
@@ -16,7 +23,8 @@ import {
 const help = `Usage: npm run status [-- --stack <name>] [--json]
 
 What runs where: containers with limits, versions and health, networks and who is on them, and how
-many requests each replica has served. All stacks of this clone, or one.
+many requests each replica has served; on Swarm also its nodes, services and the history of their
+tasks. All stacks of this clone, or one.
 
   --stack, -s   only this stack
   --json        the same for programs
@@ -26,6 +34,9 @@ const mine = (stack: string) => [
   ...["--filter", `label=${label.clone}=${cloneId}`],
   ...["--filter", `label=${label.stack}=${stack}`],
 ];
+
+/** What Swarm marks its own containers with. */
+const taskLabel = "com.docker.swarm.task.id";
 
 async function inspect<T>(kind: "container" | "network", ids: readonly string[]): Promise<T[]> {
   if (ids.length === 0) return [];
@@ -52,21 +63,40 @@ export interface StackStatus {
   readonly stack: string;
   readonly containers: readonly ContainerStatus[];
   readonly networks: readonly NetworkStatus[];
+  /** Null where the stack has no Swarm services. */
+  readonly swarm: SwarmStatus | null;
 }
 
-async function stackStatus(stack: string): Promise<StackStatus> {
+/** Requests by replica address, counted by the gateway here, or by those of a service anywhere. */
+async function countRequests(
+  containers: readonly Inspected[],
+  gateways: string | undefined,
+): Promise<Map<string, number>> {
+  const running = (part: string) =>
+    containers.find((c) => c.Config.Labels[label.part] === part && c.State.Running)?.Id;
+  const from = running(gateways === undefined ? "gateway" : "loadtest");
+  if (from === undefined) return new Map();
+  return gateways === undefined ? replicaRequests(from) : requestsOfAllGateways(from, gateways);
+}
+
+async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackStatus> {
   const ids = (await docker("ps", "-aq", ...mine(stack))).split("\n").filter(Boolean);
   const containers = await inspect<Inspected>("container", ids);
-  const gateway = containers.find((c) => c.Config.Labels[label.part] === "gateway");
-  const requests = gateway?.State.Running
-    ? await replicaRequests(gateway.Id)
-    : new Map<string, number>();
+  const services = managesSwarm ? await inspectServices(mine(stack)) : [];
+  const gateways = services.find(({ Spec }) => Spec.Labels[label.part] === "gateway")?.Spec.Name;
+  const requests = await countRequests(containers, gateways);
   return {
     stack,
     containers: containers
+      // Those are on any node: they are told of as tasks.
+      .filter((c) => services.length === 0 || c.Config.Labels[taskLabel] === undefined)
       .map((c) => containerStatus(c, requests))
       .sort((a, b) => a.part.localeCompare(b.part) || a.name.localeCompare(b.name)),
     networks: await networks(containers),
+    swarm:
+      services.length === 0
+        ? null
+        : swarmStatus(services, await inspectTasks(services), await listNodes(), requests),
   };
 }
 
@@ -86,10 +116,10 @@ async function main(): Promise<void> {
   if (values.stack !== undefined && !known.includes(values.stack)) {
     throw new UserError(`--stack is ${values.stack}. Allowed: ${known.join(" or ")}.`);
   }
-  await engineInfo();
+  const { Swarm } = await engineInfo();
   const stacks: StackStatus[] = [];
   for (const stack of values.stack === undefined ? known : [values.stack]) {
-    stacks.push(await stackStatus(stack));
+    stacks.push(await stackStatus(stack, Swarm.ControlAvailable));
   }
   console.log(
     values.json ? JSON.stringify(stacks, null, 2) : stacks.map(renderStatus).join("\n\n"),

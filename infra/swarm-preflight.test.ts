@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { checkOverlay, checkSwarm, type SwarmFacts, swapDevices } from "./swarm-preflight.ts";
+import {
+  checkGateways,
+  checkOverlay,
+  checkSwarm,
+  type SwarmFacts,
+  swapDevices,
+} from "./swarm-preflight.ts";
 
 const engine: SwarmFacts = { state: "inactive", manager: false, nodes: [], swap: [] };
 const swarm = { ...engine, state: "active", manager: true };
@@ -48,4 +54,15 @@ test("a network that Swarm services cannot join is refused, and an attachable ov
   expect(() => {
     checkOverlay("testnet", { Driver: "overlay", Attachable: true });
   }).not.toThrow();
+});
+
+test("one gateway does not become several, or several one, while it holds the port", () => {
+  const check = (gateways: number, running: "container" | "service" | undefined) => () => {
+    checkGateways({ gateways }, running);
+  };
+  for (const fine of [check(2, "service"), check(3, undefined), check(1, "container")]) {
+    expect(fine).not.toThrow();
+  }
+  expect(check(2, "container")).toThrow(/gateways is 2, which is a service, .*pulumi destroy/);
+  expect(check(1, "service")).toThrow(/what runs now is a service and holds apiPort/);
 });

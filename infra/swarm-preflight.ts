@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import type { StackConfig } from "./config.ts";
-import { dockerHost, dockerJson, type EngineInfo } from "./engine.ts";
+import { docker, dockerHost, dockerJson, type EngineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
+import { labels } from "./stack-identity.ts";
 
 /** What of a Swarm, or of an engine that could become one, decides whether the stack can run there. */
 export interface SwarmFacts {
@@ -58,6 +59,33 @@ export function checkOverlay(
     `network is ${name}, which is ${is}. With platform swarm it must be an attachable overlay, such as ` +
       "`docker network create --driver overlay --attachable <name>` makes.",
   );
+}
+
+/**
+ * One gateway is a container, several are a service, and the new ones would wait for a port that the old
+ * ones give up last.
+ * @param running what this stack's gateways are now, where there are any
+ * @throws UserError where that would have to change. Pure.
+ */
+export function checkGateways(
+  { gateways }: Pick<StackConfig, "gateways">,
+  running: "container" | "service" | undefined,
+): void {
+  const wanted = gateways > 1 ? "service" : "container";
+  if (running === undefined || running === wanted) return;
+  throw new UserError(
+    `gateways is ${gateways}, which is a ${wanted}, but what runs now is a ${running} and holds apiPort. ` +
+      "Take the stack down first with `pulumi destroy`, or go back to what gateways was.",
+  );
+}
+
+/** What the gateways of a stack are on a Swarm that this engine manages. */
+export async function runningGateways(stack: string): Promise<"container" | "service" | undefined> {
+  const mine = Object.entries(labels(stack, "gateway")).flatMap(([name, value]) => [
+    ...["--filter", `label=${name}=${value}`],
+  ]);
+  if ((await docker("service", "ls", "-q", ...mine)) !== "") return "service";
+  return (await docker("ps", "-q", ...mine)) === "" ? undefined : "container";
 }
 
 /** Asks the engine, and its machine where that is this one. */

@@ -194,6 +194,21 @@ describe("the declared swarm stack", () => {
     );
   });
 
+  test("runs several gateways as a service, one on a node, each with its part of the load", async () => {
+    await declare({ gateways: "2", bind: "0.0.0.0" });
+    const gateway = service("gateway");
+    expect(gateway.mode).toEqual({ replicated: { replicas: 2 } });
+    expect(gateway.endpointSpec).toMatchObject({
+      ports: [{ targetPort: 8080, publishedPort: 8000, publishMode: "host" }],
+    });
+    expect(gateway.taskSpec.placement).toMatchObject({ maxReplicas: 1 });
+    expect(gateway.updateConfig).toMatchObject({ order: "stop-first" });
+    // Without it a request to a node that is gone waits for its time limit.
+    expect(gateway.taskSpec.containerSpec["sysctl"]).toEqual({ "net.ipv4.tcp_retries2": "2" });
+    expect(gateway.taskSpec.containerSpec.secrets[0]?.fileName).toBe("/config/haproxy.cfg");
+    expect(of("docker:index/container:Container").map(({ name }) => name)).toEqual(["loadtest-0"]);
+  });
+
   test("takes no common name on somebody else's overlay, and makes no Swarm for it", async () => {
     await declare({ network: "internal_net" });
     expect(of("docker:index/network:Network")).toHaveLength(0);

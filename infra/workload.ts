@@ -28,6 +28,8 @@ export interface WorkloadArgs {
   readonly data?: readonly { readonly target: string; readonly keep: boolean }[];
   /** Folders in memory that it may write to, and their size. */
   readonly scratch?: Readonly<Record<string, MiB>>;
+  /** Kernel settings of its own network. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   readonly publish?: { readonly inside: number; readonly outside: number; readonly bind: string };
   /** Exits 0 when it is ready to work. Tiny: it runs within the same limits. */
   readonly healthCheck: readonly string[];

@@ -12,25 +12,34 @@ export interface Seen {
   readonly p50: number;
   readonly p99: number;
   readonly slowest: number;
+  /** Replies that took more than a second. */
+  readonly overSecond: number;
   /** Longest time without any good reply. */
   readonly pause: number;
+  /** Opened in all. */
+  readonly connections: number;
 }
 
 interface Target {
   readonly url: URL;
   readonly agent: Agent;
+  connections: number;
 }
 
 const body = JSON.stringify(sample);
 
 /** One prediction: undefined when it was answered well, else what went wrong. */
-function predict({ url, agent }: Target): Promise<string | undefined> {
+function predict(target: Target): Promise<string | undefined> {
+  const { url, agent } = target;
   return new Promise((resolve) => {
     const sent = request(url, {
       method: "POST",
       agent,
       headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) },
       timeout: 30_000,
+    });
+    sent.once("socket", ({ connecting }) => {
+      if (connecting) target.connections++;
     });
     sent.once("timeout", () => sent.destroy(new Error("no reply within 30 s")));
     sent.once("error", (error: NodeJS.ErrnoException) => {
@@ -57,11 +66,16 @@ const rank = (sorted: Float64Array, share: number): number =>
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { url: { type: "string" }, rate: { type: "string", default: "1000" } },
+    options: {
+      url: { type: "string" },
+      rate: { type: "string", default: "1000" },
+      connections: { type: "string", default: "Infinity" },
+    },
   });
   const target: Target = {
     url: new URL("/predict", values.url),
-    agent: new Agent({ keepAlive: true, maxSockets: Infinity }),
+    agent: new Agent({ keepAlive: true, maxSockets: Number(values.connections) }),
+    connections: 0,
   };
   const perMs = Number(values.rate) / 1000;
   const failed: Record<string, number> = {};
@@ -103,7 +117,9 @@ async function main(): Promise<void> {
     p50: round(rank(sorted, 0.5)),
     p99: round(rank(sorted, 0.99)),
     slowest: round(rank(sorted, 1)),
+    overSecond: took.filter((ms) => ms > 1000).length,
     pause: round(pause),
+    connections: target.connections,
   };
   process.stdout.write(JSON.stringify(seen), () => process.exit(0));
 }

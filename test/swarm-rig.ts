@@ -79,7 +79,16 @@ function registryProgram(): string {
   const program = join(dir, "usr", "bin", "docker-registry");
   if (existsSync(program)) return program;
   mkdirSync(dir, { recursive: true });
-  execFileSync("apt-get", ["download", "docker-registry"], { cwd: dir, stdio: "ignore" });
+  const download = () => {
+    execFileSync("apt-get", ["download", "docker-registry"], { cwd: dir, stdio: "ignore" });
+  };
+  try {
+    download();
+  } catch {
+    // A machine that has installed nothing yet has no list of packages.
+    execFileSync("apt-get", ["update"], { stdio: "ignore" });
+    download();
+  }
   const archive = readdirSync(dir).find((file) => file.endsWith(".deb")) ?? "";
   sh("dpkg", "-x", join(dir, archive), dir);
   return program;
