@@ -16,7 +16,7 @@ test("gives up later than the service, which alone rejects by the deadline", () 
 test("keeps few connections to replicas open, whatever the number of clients", () => {
   expect(lines).toContain("tune.pool-high-fd-ratio 100");
   expect(lines).toContain("http-reuse always");
-  expect(config).toMatch(/maxconn 128 pool-max-conn 128/);
+  expect(config).toMatch(/maxconn 64 pool-max-conn 64/);
 });
 
 test("sends a request again elsewhere when its replica broke, not when it refused", () => {
@@ -50,7 +50,7 @@ test("gives requests to unchecked replicas when checks find none of those that t
     "use_backend unchecked if !{ nbsrv(replicas) gt 0 } { nbsrv(unchecked) gt 0 }",
   );
   const [, unchecked = ""] = config.split("backend unchecked\n");
-  expect(unchecked).toMatch(/default-server maxconn 128/);
+  expect(unchecked).toMatch(/default-server maxconn 64/);
   expect(unchecked.split("frontend")[0]).not.toContain("check ");
 });
 

@@ -30,7 +30,7 @@ const slots = 64;
  * Requests in flight on one replica; what is above waits in the gateway. Few connections keep a small
  * replica's memory free, and its batches full.
  */
-const mostInFlight = 128;
+const mostInFlight = 64;
 
 /**
  * Bytes of a request's body. The service has a limit of its own, the same by default; here a larger

@@ -32,7 +32,7 @@ describe("sizing", () => {
     expect(nodeFlags(size(1, undefined))).toEqual([]);
     expect(nodeFlags(size(0.2, 80))).toEqual([
       "--max-old-space-size=32",
-      "--max-semi-space-size=2",
+      "--max-semi-space-size=4",
     ]);
   });
 });
