@@ -1,16 +1,12 @@
 import { defineConfig } from "vitest/config";
 
-// Several engines on one machine, or latencies to the millisecond: on a machine with nothing else to do.
+// Several engines on one machine, or what overload does: on a machine with nothing else to do.
 const quiet = [
   "test/swarm.test.ts",
   "test/swarm-dependencies.test.ts",
   "test/capacity.test.ts",
-  "test/dependencies.test.ts",
-  "test/models.test.ts",
   "test/service/clients.test.ts",
   "test/service/limits.test.ts",
-  "test/ui.test.ts",
-  "test/loadtest/accuracy.test.ts",
 ];
 
 // unit: no engine, no network, beside the code it tests.

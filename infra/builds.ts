@@ -33,7 +33,7 @@ export async function prepareBuilds(config: StackConfig): Promise<Builds> {
     config.image === undefined ? prepare("service") : undefined,
     prepare("gateway"),
     prepare("loadtest"),
-    config.dependencies === "deploy" ? dependencyImages() : undefined,
+    config.dependencies === "deploy" ? dependencyImages(config) : undefined,
   ]);
   return { service, gateway, loadtest, dependencies };
 }

@@ -102,6 +102,7 @@ describe("parseConfig", () => {
     [{ dependencies: "attach", mlflowUrl: "http://localhost:5000" }, "mlflowUrl"],
     [{ dependencies: "attach", mlflowUrl: "http://m:5000", s3Url: "http://127.0.0.1:1" }, "s3Url"],
     [{ dependencies: "deploy", s3Url: "http://s3:9000" }, "s3AccessKey"],
+    [{ mlflowDatabase: "postgres" }, "set dependencies to deploy"],
     [{ dependencies: "deploy", modelStage: "Production" }, "modelStage"],
     [{ gateways: "2" }, "platform is container"],
     [{ gateways: "2", platform: "swarm" }, "Set bind to 0.0.0.0"],

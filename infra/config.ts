@@ -117,6 +117,8 @@ const keys = {
   /** Where MLflow and S3 come from: nowhere (embedded model), with the stack, or from elsewhere. */
   dependencies: key(choice("none", "deploy", "attach"), "none"),
   dependencyNetwork: optional(name),
+  /** Where the MLflow that comes with the stack keeps its records. */
+  mlflowDatabase: key(choice("sqlite", "postgres"), "sqlite"),
   mlflowUrl: optional(url),
   mlflowUser: optional(text),
   mlflowPassword: secret,
@@ -228,6 +230,11 @@ function contradictions(config: StackConfig): string[] {
     ...excludes("modelAlias", "modelStage"),
     ...excludes("mlflowToken", "mlflowUser"),
     ...attachOnly,
+    ...(config.mlflowDatabase === "postgres" && config.dependencies !== "deploy"
+      ? [
+          `mlflowDatabase is set but dependencies is ${config.dependencies}: set dependencies to deploy or remove mlflowDatabase.`,
+        ]
+      : []),
     ...(config.dependencies === "attach" || config.dependencies === "deploy"
       ? [
           ...needs("s3Url", "s3AccessKey"),

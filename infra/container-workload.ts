@@ -23,7 +23,7 @@ const hardened = {
 const cpusText = (cpus: number): string =>
   Number.isInteger(cpus) ? cpus.toFixed(1) : String(cpus);
 
-/** As the engine writes a time: "30s", "2m30s". */
+/** As the engine writes a time: "30s", "1m0s", "2m30s". Anything else would look like drift. */
 export const durationText = (seconds: number): string =>
   `${seconds >= 60 ? `${Math.floor(seconds / 60)}m` : ""}${seconds % 60}s`;
 

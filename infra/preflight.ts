@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { cloneId, label } from "../toolchain/clone.mjs";
 import type { StackConfig } from "./config.ts";
+import { checkReachable } from "./dependencies/reachable.ts";
 import { docker, dockerHost, dockerJson, type EngineInfo, engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import {
@@ -111,4 +112,5 @@ export async function preflight(stack: string, config: StackConfig): Promise<voi
   }
   await checkNetwork(config);
   await checkPorts(stack, config);
+  await checkReachable(config);
 }

@@ -2,7 +2,16 @@ import { cloneId, label } from "../toolchain/clone.mjs";
 
 /** The parts of a stack, as their label says it. */
 export type Part =
-  "service" | "gateway" | "loadtest" | "worker" | "network" | "image" | "mlflow" | "s3" | "relay";
+  | "service"
+  | "gateway"
+  | "loadtest"
+  | "worker"
+  | "network"
+  | "image"
+  | "mlflow"
+  | "s3"
+  | "postgres"
+  | "relay";
 
 /** The labels that everything a stack makes carries: people, `npm run status` and teardown find it by them. */
 export const labels = (stack: string, part: Part): Record<string, string> => ({

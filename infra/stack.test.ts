@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Builds } from "./builds.ts";
@@ -55,7 +58,7 @@ async function declare(values: Record<string, string> = {}, secretKeys: string[]
     ...builds,
     ...(config.image ? { service: undefined } : {}),
     ...(config.dependencies === "deploy"
-      ? { dependencies: { mlflow: "sha256:mlflow", s3: "sha256:s3" } }
+      ? { dependencies: { mlflow: "sha256:mlflow", s3: "sha256:s3", postgres: "sha256:pg" } }
       : {}),
   });
   await new Promise<void>((resolve) => {
@@ -226,6 +229,18 @@ describe("the declared dev stack", () => {
     );
   });
 
+  test("tells the load test's master, and nobody else, which image the replicas run", async () => {
+    await declare();
+    const stackOf = (name: string): unknown =>
+      (JSON.parse(files(name)["settings.json"] ?? "{}") as { stack?: unknown }).stack;
+    expect(stackOf("loadtest")).toEqual({
+      name: "dev",
+      platform: "container",
+      image: "sha256:service",
+    });
+    expect(stackOf("loadtest-worker")).toEqual({ name: "dev", platform: "container" });
+  });
+
   test("does not touch the load test or the gateway when the service's limits change", async () => {
     await declare();
     const before = [...part("gateway"), ...part("loadtest"), ...part("worker")];
@@ -284,6 +299,20 @@ describe("dependencies that come with the stack", () => {
     expect(Object.keys(files("inference"))).toEqual(["settings.json"]);
   });
 
+  test("keep their records in PostgreSQL where told, with a password that nobody reads", async () => {
+    await declare({ dependencies: "deploy", mlflowDatabase: "postgres" });
+    const [postgres] = part("postgres");
+    expect(postgres?.inputs).toMatchObject({ image: "sha256:pg", user: "10001:10001" });
+    expect(postgres?.inputs["ports"]).toBeUndefined();
+    expect(files("mlflow")).toMatchObject({
+      pgpass: "postgres:5432:mlflow:mlflow:postgres-password-stdout\n",
+    });
+    expect(JSON.stringify(containers())).not.toContain("postgres-password-stdout");
+    expect(part("mlflow")[0]?.inputs["command"]).toContain(
+      "postgresql+psycopg2://mlflow@postgres:5432/mlflow?passfile=/run/inference/pgpass",
+    );
+  });
+
   test("leave the store out where one is named", async () => {
     await declare(
       {
@@ -315,6 +344,22 @@ describe("dependencies that run elsewhere", () => {
     expect(of("docker:index/network:Network")).toHaveLength(1);
     expect(files("inference")).toMatchObject({ "mlflow-token": "hidden-token" });
     expect(JSON.stringify(part("service"))).not.toContain("hidden-token");
+  });
+
+  test("hand a private authority's certificate to every replica and to those who publish", async () => {
+    const caFile = join(mkdtempSync(join(tmpdir(), "ca-")), "ca.pem");
+    writeFileSync(caFile, "-----BEGIN CERTIFICATE-----");
+    const { registry } = await declare({ ...attached, mlflowUrl: "https://mlflow:5000", caFile }, [
+      "mlflowToken",
+    ]);
+    expect(files("inference")).toMatchObject({ "ca.pem": "-----BEGIN CERTIFICATE-----" });
+    expect(await value(pulumi.output(registry))).toMatchObject({
+      ca: "-----BEGIN CERTIFICATE-----",
+    });
+    rmSync(caFile);
+    await expect(declare({ ...attached, caFile }, ["mlflowToken"])).rejects.toThrow(
+      `caFile is ${caFile}, which cannot be read`,
+    );
   });
 
   test("on the network of the traffic are joined once", async () => {

@@ -19,6 +19,8 @@
 //   GET /api/runs            RunSummary[]
 //   GET /api/runs/ID         RunEvent[]      DELETE /api/runs/ID
 //   GET /api/runs/ID/report | requests.csv | failures.csv | exceptions.csv | history.csv | stats.json
+// Capacity searches
+//   GET /api/capacity        ToldSearch of the search that goes on, or of the last one; or null
 // Access
 //   GET /healthz             200 always
 //   Beyond loopback all but /healthz need the token: `Authorization: Bearer TOKEN`, or the cookie

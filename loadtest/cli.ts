@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { cloneId, label } from "../toolchain/clone.mjs";
 import { Console, onInterrupt } from "./console.ts";
 import type { DriveInput, DriveOutput } from "./drive.ts";
-import { exitHelp, flagHelp, parseFlags, type Flags } from "./flags.ts";
+import { exitHelp, flagHelp, pageHelp, parseFlags, type Flags } from "./flags.ts";
 import { peakUsers } from "./load.ts";
 import { readScenario } from "./scenario/file.ts";
 import { UserError } from "./units.ts";
@@ -22,8 +22,7 @@ and changed on the stack's load-test page meanwhile. Ctrl-C stops it gently, twi
       --processes N        with --local: engine processes (1); -1 is one for each core
 
 ${flagHelp}
-      --autostart, --autoquit TIME   accepted: a run always starts at once and is on the page;
-                           with --autoquit the command ends so long after the run
+${pageHelp}
   -h, --help
 
 ${exitHelp}`;
@@ -38,6 +37,11 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   if (flags.local) return local(flags, args);
+  if (flags.page !== null && !flags.page.autostart) {
+    console.error(
+      "warning: the stack has a page already, on its `bind` and `loadtestPort`, and the run starts at once; --web-host and --web-port are for --local.",
+    );
+  }
   if (flags.file !== null) flags.request.scenario = await readScenario(flags.file);
   const code = await inStack(flags, await masterOf(flags.stack));
   if (flags.autoquit !== null) {

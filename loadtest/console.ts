@@ -8,7 +8,7 @@ import { finalTables, progressLine } from "./report/table.ts";
 export class Console {
   readonly view: RunView = emptyView();
   readonly #outputs: Outputs;
-  readonly #events: RunEvent[] = [];
+  #events: RunEvent[] = [];
 
   constructor(outputs: Outputs) {
     this.#outputs = outputs;
@@ -16,6 +16,8 @@ export class Console {
 
   show(event: RunEvent): void {
     fold(this.view, event);
+    // Of several runs, one after another on a page, each has files of its own.
+    if (event.type === "started") this.#events = [];
     this.#events.push(event);
     if (event.type === "started") {
       console.error(`${event.scenario} on ${event.host}: ${event.load}`);

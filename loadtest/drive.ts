@@ -3,8 +3,10 @@
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import type { RunEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
+import { UserError } from "./units.ts";
 
 /** Lines that go in: first what to run, then perhaps one or two stops. */
 export type DriveInput = { run: unknown } | { stop: "gently" | "now" };
@@ -17,15 +19,29 @@ export const driveKeyOf = (secret: string): string =>
 
 export const readSecret = (file: string): string => readFileSync(file, "utf8").trim();
 
-export async function drive(settings: Settings): Promise<void> {
-  const base = `http://127.0.0.1:${settings.listen.port}`;
-  const headers: Record<string, string> = {
-    "content-type": "application/json",
-    "x-drive-key": driveKeyOf(readSecret(settings.secretFile)),
+/** Where the master of this container is, and what it lets its own command in by. */
+function masterOf(settings: Settings): { base: string; headers: Record<string, string> } {
+  const { listen, secretFile, tokenFile } = settings;
+  return {
+    base: `http://127.0.0.1:${listen.port}`,
+    headers: {
+      "content-type": "application/json",
+      "x-drive-key": driveKeyOf(readSecret(secretFile)),
+      ...(tokenFile === undefined ? {} : { authorization: `Bearer ${readSecret(tokenFile)}` }),
+    },
   };
-  if (settings.tokenFile !== undefined) {
-    headers["authorization"] = `Bearer ${readSecret(settings.tokenFile)}`;
-  }
+}
+
+/** Hands a capacity search, as it stands, from standard input to the master. */
+export async function tell(settings: Settings): Promise<void> {
+  const { base, headers } = masterOf(settings);
+  const body = await text(process.stdin);
+  const reply = await fetch(`${base}/api/capacity`, { method: "POST", headers, body });
+  if (!reply.ok) throw new UserError(`the master answered ${reply.status}: ${await reply.text()}`);
+}
+
+export async function drive(settings: Settings): Promise<void> {
+  const { base, headers } = masterOf(settings);
   const say = (line: DriveOutput): void => {
     process.stdout.write(`${JSON.stringify(line)}\n`);
   };
@@ -76,8 +92,8 @@ async function* readEvents(url: string, headers: Record<string, string>): AsyncG
   const reply = await fetch(url, { headers });
   if (reply.body === null) return;
   let rest = "";
-  for await (const text of reply.body.pipeThrough(new TextDecoderStream())) {
-    rest += text;
+  for await (const part of reply.body.pipeThrough(new TextDecoderStream())) {
+    rest += part;
     const blocks = rest.split("\n\n");
     rest = blocks.pop() ?? "";
     for (const block of blocks) {

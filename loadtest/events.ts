@@ -2,6 +2,7 @@
 // page, the saved HTML report, the console, the CSV and the JSON are all readers of the same list.
 // It runs in the browser too: no Node here. Times are Unix seconds, latencies milliseconds.
 import type { HistogramData } from "./engine/histogram.ts";
+import type { ToldSearch } from "./told-search.ts";
 
 /** The quantiles of every row, as Locust's tables have them, and their names. */
 export const quantiles = [0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1] as const;
@@ -21,10 +22,11 @@ export interface StatRow {
   max: number;
   /** One for each of `quantiles`. */
   quantiles: number[];
-  /** Of the second before this tick; `recent` has one for each of `quantiles`. */
+  /** One for each of `quantiles`, of the last ten seconds. */
+  recent: number[];
+  /** Of the second before this tick. */
   rps: number;
   failuresPerSecond: number;
-  recent: number[];
   p50: number;
   p95: number;
   p99: number;
@@ -160,6 +162,8 @@ export type RunEvent =
   | { type: "reset"; at: number }
   /** Workers while no run goes on; in a run every tick has them. */
   | { type: "workers"; workers: WorkerRow[] }
+  /** A capacity search, of which many runs may be a part; as it stands now. */
+  | { type: "capacity"; search: ToldSearch }
   | Ended;
 
 /** Everything there is to show of a run. */
@@ -176,6 +180,8 @@ export interface RunView {
   ended: Ended | undefined;
   /** When the statistics were last begun anew, if they were. */
   resetAt: number | undefined;
+  /** The capacity search that goes on, or the last one. */
+  capacity: ToldSearch | undefined;
 }
 
 export const emptyView = (): RunView => ({
@@ -189,6 +195,7 @@ export const emptyView = (): RunView => ({
   workers: [],
   ended: undefined,
   resetAt: undefined,
+  capacity: undefined,
 });
 
 const maxLogs = 1000;
@@ -201,7 +208,11 @@ export function fold(view: RunView, event: RunEvent): RunView {
         started: event,
         state: "spawning",
         workers: view.workers,
+        capacity: view.capacity,
       });
+    case "capacity":
+      view.capacity = event.search;
+      return view;
     case "workers":
       view.workers = event.workers;
       return view;

@@ -1,6 +1,7 @@
 // The command line: Locust's flags, k6's thresholds, and a few of our own.
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import { parseRequest, type RunRequest } from "./run-request.ts";
+import type { SwarmForm } from "./api.ts";
+import { parseRequest, type RequestTexts, type RunRequest } from "./run-request.ts";
 import { parseDuration, parseNumber, UserError } from "./units.ts";
 
 /** What becomes of the numbers. */
@@ -28,11 +29,12 @@ export interface Flags {
   local: boolean;
   /** Engine processes of a local run; -1 is one for each core. */
   processes: number;
-  /** Keep serving the page after a run, and for how long (seconds; null: until stopped). */
-  autostart: boolean;
+  /** A page beside a local run, where it listens, and whether the run waits to be started there. */
+  page: { host: string; port: number; autostart: boolean } | null;
+  /** Seconds from a run's end to the command's; null: without a page at once, with one when told. */
   autoquit: number | null;
-  webHost: string;
-  webPort: number;
+  /** What the page's start form begins with. */
+  form: SwarmForm;
   help: boolean;
 }
 
@@ -104,16 +106,49 @@ export function parseFlags(args: string[]): Flags {
       most: 256,
       whole: true,
     }),
-    autostart: values.autostart === true,
+    page: wantsPage(values)
+      ? {
+          host: values["web-host"] ?? "127.0.0.1",
+          port: parseNumber(values["web-port"] ?? "8089", "--web-port", {
+            least: 0,
+            most: 65535,
+            whole: true,
+          }),
+          autostart: values.autostart === true,
+        }
+      : null,
     autoquit: values.autoquit === undefined ? null : parseDuration(values.autoquit, "--autoquit"),
-    webHost: values["web-host"] ?? "127.0.0.1",
-    webPort: parseNumber(values["web-port"] ?? "8089", "--web-port", {
-      least: 0,
-      most: 65535,
-      whole: true,
-    }),
+    form: formOf(values),
     help: values.help === true,
   };
+}
+
+/** As in Locust, --headless runs without one. */
+const wantsPage = (values: {
+  headless?: boolean;
+  autostart?: boolean;
+  "web-host"?: string;
+  "web-port"?: string;
+}): boolean =>
+  values.headless !== true &&
+  (values.autostart === true ||
+    values["web-host"] !== undefined ||
+    values["web-port"] !== undefined);
+
+function formOf(values: RequestTexts): SwarmForm {
+  const given: Record<keyof SwarmForm, string | undefined> = {
+    user_count: values.users,
+    spawn_rate: values["spawn-rate"],
+    host: values.host,
+    run_time: values["run-time"],
+    think_time: values["think-time"],
+    rate: values.rate,
+    timeout: values.timeout,
+    warm_up: values["warm-up"],
+    path: values.path,
+    threshold: values.threshold?.join(","),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));
 }
 
 export const flagHelp = `  -u, --users N            users (1); or steps with their durations: 100:1m,500:2m
@@ -140,6 +175,12 @@ export const flagHelp = `  -u, --users N            users (1); or steps with the
       --json, --json-file NAME   numbers and whole histograms, to standard output or NAME.json
       --only-summary       no line each second
       --headless, --print-stats, --loglevel   accepted, as scripts for Locust give them`;
+
+export const pageHelp = `      --web-host ADDRESS, -P, --web-port N   with --local, as in Locust: a page there (127.0.0.1,
+                           8089), on which runs are started and watched until Ctrl-C
+      --autostart          with --local: such a page, and the run starts at once; in a stack it always
+                           does, and is on the stack's page
+      --autoquit TIME      the command ends so long after the run`;
 
 export const exitHelp = `Exit status: 0 nothing failed; 1 a request failed (--exit-code-on-error); 2 bad usage, or no
 request was sent; 98 the generator itself was the limit; 99 a threshold was crossed.`;

@@ -1,13 +1,18 @@
 // The run's books: adds up what workers counted and says, once a second, how things stand.
-import { Histogram } from "./engine/histogram.ts";
+import { Histogram, type HistogramData } from "./engine/histogram.ts";
 import type { FailureCount, TaskCounts } from "./engine/meter.ts";
 import { quantiles, type Ended, type FailureRow, type StatRow } from "./events.ts";
+
+/** Seconds that recent percentiles look back, as Locust's do. */
+const windowSeconds = 10;
 
 class Account {
   readonly method: string;
   readonly name: string;
   readonly all = new Histogram();
   readonly recent = new Histogram();
+  /** Latencies of the seconds before this one, oldest first. */
+  #before: { latency: HistogramData; seconds: number }[] = [];
   failures = 0;
   bytes = 0;
   recentFailures = 0;
@@ -33,7 +38,7 @@ class Account {
 
   row(seconds: number): StatRow {
     const { all, recent } = this;
-    const now = recent.quantiles(quantiles).map(ms);
+    const now = recent.quantiles([0.5, 0.95, 0.99]).map(ms);
     return {
       method: this.method,
       name: this.name,
@@ -46,14 +51,25 @@ class Account {
       quantiles: all.quantiles(quantiles).map(ms),
       rps: recent.count / seconds,
       failuresPerSecond: this.recentFailures / seconds,
-      recent: now,
-      p50: now[quantiles.indexOf(0.5)]!,
-      p95: now[quantiles.indexOf(0.95)]!,
-      p99: now[quantiles.indexOf(0.99)]!,
+      recent: this.#window().quantiles(quantiles).map(ms),
+      p50: now[0]!,
+      p95: now[1]!,
+      p99: now[2]!,
     };
   }
 
-  nextSecond(): void {
+  #window(): Histogram {
+    const window = new Histogram();
+    for (const { latency } of this.#before) window.mergeData(latency);
+    window.merge(this.recent);
+    return window;
+  }
+
+  nextSecond(seconds: number): void {
+    this.#before.push({ latency: this.recent.toData(), seconds });
+    let covered = this.#before.reduce((sum, one) => sum + one.seconds, 0);
+    // With the second that comes they are as many as the window holds.
+    while (covered > windowSeconds - 0.5) covered -= this.#before.shift()!.seconds;
     this.recent.clear();
     this.recentFailures = 0;
   }
@@ -116,8 +132,8 @@ export class Ledger {
     const accounts = [...this.#accounts.values()];
     const rows = accounts.map((account) => account.row(seconds));
     const total = this.#total.row(seconds);
-    for (const account of accounts) account.nextSecond();
-    this.#total.nextSecond();
+    for (const account of accounts) account.nextSecond(seconds);
+    this.#total.nextSecond(seconds);
     return { rows, total };
   }
 

@@ -1,11 +1,12 @@
-// The load test's one program: `run` on this machine; `master`, `worker` and `drive` in a stack.
+// The load test's one program: `run` on this machine; `master`, `worker`, `drive` and `tell` in a stack.
 import { randomUUID } from "node:crypto";
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
 import { createAdaptorServer } from "@hono/node-server";
 import { Console, onInterrupt } from "./console.ts";
-import { drive, driveKeyOf, readSecret } from "./drive.ts";
-import { exitHelp, flagHelp, parseFlags } from "./flags.ts";
+import { drive, driveKeyOf, readSecret, tell } from "./drive.ts";
+import { exitHelp, flagHelp, pageHelp, parseFlags } from "./flags.ts";
+import { runWithPage } from "./local-page.ts";
 import { Master } from "./master.ts";
 import { Run } from "./run.ts";
 import { fetchOpenApi, predictions } from "./scenario/default.ts";
@@ -25,6 +26,7 @@ const help = `Usage: main.ts run -H URL [flags]     a run from this machine, wit
 
 ${flagHelp}
       --processes N        engine processes of \`run\` (1); -1 is one for each core
+${pageHelp}
   -h, --help
 
 ${exitHelp}`;
@@ -35,7 +37,8 @@ const log = (text: string): void => {
 };
 
 async function run(args: string[]): Promise<number> {
-  const { request, outputs, processes, file, help: wanted } = parseFlags(args);
+  const flags = parseFlags(args);
+  const { request, outputs, processes, file, page, help: wanted } = flags;
   if (wanted) {
     console.log(help);
     return 0;
@@ -46,6 +49,8 @@ async function run(args: string[]): Promise<number> {
     const { readScenario } = await import("./scenario/file.ts");
     request.scenario = await readScenario(file);
   }
+  const count = processes === -1 ? givenCores() : Math.max(1, processes);
+  if (page !== null) return runWithPage({ ...flags, page }, host, count, self);
   const scenario = request.scenario ?? {
     name: `POST ${request.path}`,
     data: predictions(await fetchOpenApi(host), request.path, Math.random),
@@ -63,7 +68,7 @@ async function run(args: string[]): Promise<number> {
     },
   });
   const workers = localWorkers(
-    processes === -1 ? givenCores() : Math.max(1, processes),
+    count,
     self,
     (id, report) => {
       theRun.reported(id, report);
@@ -193,6 +198,9 @@ try {
       break;
     case "drive":
       await drive(settingsOf(args));
+      break;
+    case "tell":
+      await tell(settingsOf(args));
       break;
     case "engine":
       runEngineProcess();

@@ -5,7 +5,7 @@ import { describeRequest, type RunRequest } from "./run-request.ts";
 import { fetchOpenApi, predictions } from "./scenario/default.ts";
 import { Recorder } from "./server/recorder.ts";
 import type { RunStore } from "./server/runs.ts";
-import type { Scraper } from "./server/scrape.ts";
+import type { DeclaredStack, Scraper } from "./server/scrape.ts";
 import type { ScenarioData } from "./engine/plan.ts";
 import type { Report } from "./engine/host.ts";
 import type { WorkerRow } from "./events.ts";
@@ -16,7 +16,9 @@ export interface MasterOptions {
   target: string;
   /** Others a run may load; "*" is any. */
   allowedTargets: readonly string[];
-  stack: { name: string; platform: string } | null;
+  stack: DeclaredStack | null;
+  /** What runs that bring no scenario do; null posts predictions. */
+  scenario?: { name: string; data: ScenarioData } | null;
   runs: RunStore;
   scraper: Scraper | null;
   workers: () => readonly WorkerPort[];
@@ -117,7 +119,10 @@ export class Master {
       `run ${run.id} ended: ${view.ended?.reason ?? ""}, ${view.last?.total.requests ?? 0} requests`,
     );
     try {
-      runs.keep(view, events);
+      runs.keep(
+        view,
+        events.filter(({ type }) => type !== "capacity"),
+      );
     } catch (error) {
       log(`run ${run.id} could not be kept: ${(error as Error).message}`);
     }
@@ -148,7 +153,8 @@ export class Master {
     request: RunRequest,
     host: string,
   ): Promise<{ name: string; data: ScenarioData }> {
-    if (request.scenario !== null) return request.scenario;
+    const given = request.scenario ?? this.options.scenario ?? null;
+    if (given !== null) return given;
     return {
       name: `POST ${request.path}`,
       data: predictions(await fetchOpenApi(host), request.path, Math.random),
@@ -159,7 +165,8 @@ export class Master {
     const { stack, scraper, target } = this.options;
     if (stack === null || host !== target) return null;
     if (scraper !== null) return scraper.facts(stack, host);
-    return { ...stack, cpus: null, memory: null, replicas: null, image: null, model: null };
+    const unread = { cpus: null, memory: null, replicas: null, model: null };
+    return { ...stack, ...unread, image: stack.image ?? null };
   }
 
   stop(reason: string, graceMs?: number): void {

@@ -54,6 +54,7 @@ function setup(args: string[], names = ["a", "b"]) {
       type: "report",
       run: "r",
       users: one.users() ?? 0,
+      seconds: 1,
       counts: [counts("/x", [1, 2])],
       thrown: [],
       cpu: 0.2,
@@ -129,6 +130,54 @@ test("a rate is shared, and spreading it anew does not restart its ramp", () => 
   vi.advanceTimersByTime(4000);
   run.join(worker("b"));
   expect(workers[0]!.told.at(-1)).toEqual({ type: "rate", from: 20, to: 50, seconds: 6 });
+});
+
+const rates = (events: readonly RunEvent[]): number[] =>
+  events.flatMap((event) => (event.type === "tick" ? [event.total.rps] : []));
+
+test("a second is whole when every worker has reported it, late or not: the rate does not jump", () => {
+  const { events, workers, ready, report } = setup(["-u", "2"]);
+  const [a, b] = workers as [Worker, Worker];
+  workers.forEach(ready);
+  // Each second brings four requests; the second worker is late by up to 0.9 s, now and then.
+  for (const late of [0, 900, 0, 300, 900, 100, 0, 0]) {
+    vi.advanceTimersByTime(1000 - late);
+    report(a, { seconds: 1 });
+    vi.advanceTimersByTime(late);
+    report(b, { seconds: 1 });
+  }
+  expect(rates(events)).toEqual(Array<number>(8).fill(4));
+});
+
+test("counts collected in more than a second are a rate all the same", () => {
+  const { events, workers, ready, report } = setup(["-u", "2"], ["a"]);
+  ready(workers[0]!);
+  vi.advanceTimersByTime(1250);
+  report(workers[0]!, { seconds: 1.25 });
+  vi.advanceTimersByTime(750);
+  report(workers[0]!, { seconds: 0.8 });
+  expect(rates(events)).toEqual([1.6, 2.5]);
+});
+
+test("a worker that says nothing does not hold up the others' numbers", () => {
+  const { events, workers, ready, report } = setup(["-u", "2"]);
+  workers.forEach(ready);
+  for (let second = 0; second < 6; second += 1) {
+    vi.advanceTimersByTime(1000);
+    report(workers[0]!);
+  }
+  expect(rates(events).length).toBeGreaterThanOrEqual(4);
+  expect(new Set(rates(events))).toEqual(new Set([2]));
+});
+
+test("a lost worker is not waited for", () => {
+  const { run, events, workers, ready, report } = setup(["-u", "2"]);
+  workers.forEach(ready);
+  vi.advanceTimersByTime(1000);
+  report(workers[0]!);
+  expect(rates(events)).toEqual([]);
+  run.lost("b");
+  expect(rates(events)).toEqual([2]);
 });
 
 test("warm-up is left out of the statistics", () => {

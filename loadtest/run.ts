@@ -41,6 +41,12 @@ export interface RunOptions {
 /** A worker that needs longer to read a scenario runs without us. */
 const readySeconds = 30;
 
+/** Workers report each second; the rest are not kept waiting longer for one that does not. */
+const lateMs = 1500;
+
+const mean = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+
 const unix = (): number => Date.now() / 1000;
 
 export class Run {
@@ -64,10 +70,12 @@ export class Run {
   #targetAt = 0;
   #state: RunState = "spawning";
   #timers: NodeJS.Timeout[] = [];
-  #ticking: NodeJS.Timeout | undefined;
+  /** Who has not reported since the last tick, and for how long those who have collected counts. */
+  #awaited = new Set<string>();
+  readonly #collected = new Map<string, number>();
+  #late: NodeJS.Timeout | undefined;
   #startedAt = 0;
   #measuredFrom = 0;
-  #tickedAt = 0;
   #interrupted = 0;
   #tasks: Started["tasks"];
   #limits: string[] = [];
@@ -103,17 +111,10 @@ export class Run {
     this.#unready.delete(worker);
     if (this.#unready.size > 0 || this.#startedAt > 0 || this.#state !== "spawning") return;
     const { request } = this.#options;
-    this.#startedAt = this.#measuredFrom = this.#tickedAt = unix();
+    this.#startedAt = this.#measuredFrom = unix();
     this.#emitStarted();
     this.#stage(0);
-    // A little after the workers' own reports, which come each second from now.
-    this.#timers.push(
-      setTimeout(() => {
-        this.#ticking = setInterval(() => {
-          this.#tick();
-        }, 1000);
-      }, 150),
-    );
+    this.#awaitReports();
     if (request.warmUp > 0) {
       this.#after(request.warmUp, () => {
         this.reset();
@@ -230,6 +231,7 @@ export class Run {
   lost(id: string): void {
     if (this.#state === "stopped" || !this.#workers.delete(id)) return;
     this.#unready.delete(id);
+    this.#awaited.delete(id);
     const row = this.#rows.get(id);
     if (row !== undefined) this.#rows.set(id, { ...row, state: "missing", users: 0, cpu: 0 });
     const text = `worker ${id} was lost with ${row?.users ?? 0} users; requests it had not yet reported are not counted`;
@@ -244,6 +246,7 @@ export class Run {
     else {
       this.#remain();
       this.#spread();
+      if (this.#collected.size > 0) this.#tickIfWhole();
     }
   }
 
@@ -284,6 +287,7 @@ export class Run {
     this.#exceptions.clear();
     this.#measuredFrom = unix();
     this.#options.emit({ type: "reset", at: this.#measuredFrom });
+    if (this.#startedAt > 0) this.#awaitReports();
   }
 
   /** Ends the run: no new requests first, then those under way have `graceMs`. */
@@ -338,6 +342,8 @@ export class Run {
       lagMs,
       memory,
     });
+    this.#collected.set(worker, (this.#collected.get(worker) ?? 0) + report.seconds);
+    this.#awaited.delete(worker);
     if (report.final) {
       this.#interrupted += report.interrupted;
       this.#finished(worker);
@@ -347,6 +353,21 @@ export class Run {
     if (limit !== null) this.#limits.push(limit);
     const own = report.counts.flatMap((task) => task.errors).find(({ error }) => ownFailure(error));
     if (own !== undefined) this.#judge.always(own.error.replace("generator", "the generator ran"));
+    this.#tickIfWhole();
+  }
+
+  /** A second is whole once every worker there is has reported it. */
+  #tickIfWhole(): void {
+    if (this.#startedAt > 0 && this.#awaited.size === 0 && this.#workers.size > 0) this.#tick();
+  }
+
+  #awaitReports(): void {
+    this.#awaited = new Set(this.#workers.keys());
+    this.#collected.clear();
+    clearTimeout(this.#late);
+    this.#late = setTimeout(() => {
+      this.#tick();
+    }, lateMs);
   }
 
   #finished(worker: string): void {
@@ -354,6 +375,7 @@ export class Run {
     if (row !== undefined) this.#rows.set(worker, { ...row, state: "ready", users: 0, cpu: 0 });
     this.#workers.delete(worker);
     this.#unready.delete(worker);
+    this.#awaited.delete(worker);
     if (this.#state !== "stopping" && this.#workers.size === 0) {
       this.#reason = "no worker could run it";
       this.#state = "stopping";
@@ -366,12 +388,12 @@ export class Run {
     if (this.#state !== "stopping" || this.#workers.size > 0) return;
     this.#state = "stopped";
     if (this.#startedAt === 0) {
-      this.#startedAt = this.#measuredFrom = this.#tickedAt = unix();
+      this.#startedAt = this.#measuredFrom = unix();
       this.#emitStarted();
     }
-    clearInterval(this.#ticking);
     for (const timer of this.#timers) clearTimeout(timer);
     this.#tick();
+    clearTimeout(this.#late);
     this.#options.emit(this.numbers());
     this.#ended();
   }
@@ -402,8 +424,12 @@ export class Run {
   #tick(): void {
     const { emit, replicas } = this.#options;
     const at = unix();
-    const { rows, total } = this.#ledger.tick(Math.max(1, at - this.#tickedAt));
-    this.#tickedAt = at;
+    const seconds = mean([...this.#collected.values()]);
+    // What the last requests brought in a moment is no rate.
+    const { rows, total } = this.#ledger.tick(
+      this.#state === "stopped" ? Math.max(1, seconds) : seconds > 0 ? seconds : 1,
+    );
+    this.#awaitReports();
     const workers = [...this.#rows.values()];
     const users = workers.reduce((sum, worker) => sum + worker.users, 0);
     if (this.#state === "spawning" && this.#arrived(users)) {

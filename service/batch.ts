@@ -204,14 +204,17 @@ export class Batcher {
   #collect(): Part[] {
     const parts: Part[] = [];
     const now = this.#now();
-    let room = this.#limit();
+    const limit = this.#limit();
+    let room = limit;
     for (let job = this.#waiting.first; job !== undefined && room > 0; job = this.#waiting.first) {
       if (!this.#stillWanted(job, now)) {
         this.#remove(job.rows - this.#cursor);
         continue;
       }
       const alone = !this.#shared || job.shape !== undefined || job.whole;
-      if (alone && parts.length > 0) break;
+      // What fits in one run is not cut in two for the sake of a full one.
+      const cut = this.#cursor === 0 && job.rows > room && job.rows <= limit;
+      if ((alone || cut) && parts.length > 0) break;
       if (this.#cursor === 0) this.#options.observer.waited(now - job.arrivedAt);
       const left = job.rows - this.#cursor;
       const count = job.whole ? left : Math.min(left, room);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readLimits, readThrottling } from "./limits.ts";
+import { readLimits, readThrottling, readUnreclaimable } from "./limits.ts";
 
 const from = (files: Record<string, string>) => (path: string) => files[path];
 
@@ -40,6 +40,13 @@ describe("limits of the cgroup", () => {
     for (const files of [v1, { "/sys/fs/cgroup/cpu.max": "max 100000" }, {}]) {
       expect(readLimits(from(files))).toEqual({ cpus: undefined, memoryBytes: undefined });
     }
+  });
+
+  it("reads what cannot be reclaimed in both versions", () => {
+    const v2 = { "/sys/fs/cgroup/memory.stat": "anon 1000\nfile 5000\nkernel 7" };
+    const v1 = { "/sys/fs/cgroup/memory/memory.stat": "cache 5000\nrss 900\ntotal_rss 1000" };
+    for (const files of [v1, v2]) expect(readUnreclaimable(from(files))).toBe(1000);
+    expect(readUnreclaimable(from({}))).toBeUndefined();
   });
 
   it("reads throttling in the units of both versions", () => {

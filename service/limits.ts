@@ -68,6 +68,13 @@ export function readLimits(read: ReadFile = readFile): Limits {
   };
 }
 
+/** Bytes that the group's processes hold and the kernel cannot take back; files' pages it can. */
+export function readUnreclaimable(read: ReadFile = readFile): number | undefined {
+  const text = firstOf("memory", "memory.stat", read) ?? "";
+  // Version 2 says anon; version 1 total_rss, in which groups within this one are counted.
+  return bytes(/^(?:anon|total_rss) (\d+)$/m.exec(text)?.[1]);
+}
+
 export function readThrottling(read: ReadFile = readFile): Throttling | undefined {
   const text = firstOf("cpu", "cpu.stat", read);
   if (text === undefined) return undefined;

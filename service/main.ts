@@ -8,9 +8,12 @@ import { readLimits } from "./limits.ts";
 import { AccessLog, createLogger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { followRegistry } from "./model/follow.ts";
-import { loadModel, ModelError } from "./model/model.ts";
+import { Installer, type Candidate } from "./model/installer.ts";
+import { ModelError } from "./model/model.ts";
 import { ModelSlot } from "./model/slot.ts";
+import { checkFits, modelOnTrial, tryModel } from "./model/trial.ts";
 import { watchMetrics } from "./model/watch-metrics.ts";
+import type { Watcher } from "./model/watch.ts";
 import { createHttpServer, drain } from "./server.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
@@ -36,7 +39,7 @@ function settingsPath(): string | undefined {
   return values.settings;
 }
 
-function start(): void {
+async function start(): Promise<void> {
   const settings = readSettings(settingsPath(), process.env);
   const limits = readLimits();
   const sizing = chooseSizing(limits, availableParallelism());
@@ -44,28 +47,26 @@ function start(): void {
   const metrics = new Metrics(limits, sizing);
   const slot = new ModelSlot({ ...settings, observer: metrics });
   metrics.watch(slot);
-  const watcher =
-    settings.mlflowUrl === "" || settings.modelFile !== ""
-      ? undefined
-      : followRegistry({ settings, slot, sizing, log });
+  const follows = settings.mlflowUrl !== "" && settings.modelFile === "";
   const state = { draining: false, closing: false };
-  let team: Team | undefined;
+  const installer = new Installer(slot, { ...settings, ...sizing });
+  const options = { registry: metrics.registry, installer, log };
+  const lead = isWorker() ? undefined : leadTeam(options);
+  const team: Team = lead ?? joinTeam(options, stop);
+  let watcher: Watcher | undefined;
   const services: Services = {
     slot,
     metrics,
-    exposition: () => team?.exposition() ?? metrics.registry.metrics(),
+    exposition: () => team.exposition(),
     log,
     access: new AccessLog(log),
     maxBody: settings.maxBody,
     maxRows: settings.maxRows,
     state,
-    registry: watcher?.status,
+    registry: follows ? () => team.status() : undefined,
   };
   log.info({ limits, sizing }, "resources");
 
-  const embedded = join(import.meta.dirname, "models/iris");
-  if (watcher) watchMetrics(metrics.registry, watcher.status);
-  else slot.put(loadModel(settings.modelFile || embedded, {}, sizing));
   const server = createHttpServer(createApp(services), services, { ...settings, ...sizing });
   server.on("error", (error) => {
     process.stderr.write(
@@ -73,27 +74,39 @@ function start(): void {
     );
     process.exit(1);
   });
-  const stop = (): void => {
+  function stop(): void {
     if (state.draining) return;
     log.info("shutting down");
-    const ended: Promise<unknown>[] = [drain(server, state, settings)];
-    for (const companion of [team, watcher]) if (companion) ended.push(companion.stop());
+    const watched = watcher?.stop() ?? Promise.resolve();
+    const ended = [drain(server, state, settings), team.stop(), watched];
     void Promise.all(ended).then(() => process.exit(0));
-  };
+  }
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
 
-  const several = sizing.workers > 1;
-  server.listen({ ...settings, backlog: 4096, reusePort: several }, () => {
+  if (lead && follows) {
+    const install = async (candidate: Candidate): Promise<void> => {
+      await checkFits(candidate.path, limits, sizing.workers);
+      await lead.install(candidate);
+    };
+    watcher = followRegistry({ settings, install, onStatus: lead.tell, log });
+    watchMetrics(metrics.registry, watcher.status);
+  } else if (lead) {
+    const path = settings.modelFile || join(import.meta.dirname, "models/iris");
+    await lead.install({ path, loadedAt: new Date().toISOString() });
+  }
+  await team.welcomed;
+  server.listen({ ...settings, backlog: 4096, reusePort: sizing.workers > 1 }, () => {
     const { port } = server.address() as AddressInfo;
     log.info({ ...settings, port }, "listening");
-    if (isWorker()) team = joinTeam(metrics.registry, stop);
-    else if (several) team = leadTeam(sizing.workers, port, metrics.registry, log);
+    lead?.start(sizing.workers, port);
   });
 }
 
 try {
-  start();
+  const onTrial = modelOnTrial();
+  if (onTrial === undefined) await start();
+  else tryModel(onTrial, chooseSizing(readLimits(), availableParallelism()));
 } catch (error) {
   const usage = error instanceof TypeError && "code" in error;
   if (!(error instanceof SettingsError || error instanceof ModelError || usage)) throw error;

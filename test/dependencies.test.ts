@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type Clone, docker, dockerLines, freePort, freshClone, leftovers } from "./clone.ts";
 import { realRegistry, type RealRegistry } from "./support/registry.ts";
+import { privateCertificate, tlsProxy } from "./support/tls-proxy.ts";
+import { until } from "./support/service.ts";
 import { predict } from "./traffic.ts";
 
 let clone: Clone;
@@ -89,6 +91,24 @@ describe("dependencies: deploy", () => {
     await set({ dependencies: "deploy" });
     await up();
     expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
+  });
+
+  test("the registry in PostgreSQL survives a stack without it", async () => {
+    await set({ mlflowDatabase: "postgres" });
+    await up();
+    expect(clone.containers("postgres")).toHaveLength(1);
+    const again = ["run", "-s", "model", "--", "publish", "service/models/iris"];
+    const published = await clone.run("npm", again);
+    expect(published.code, published.output).toBe(0);
+    await until("version 2 serves", async () => (await servedModel()).version === "2");
+    await set({ dependencies: "none" });
+    await unset("mlflowDatabase");
+    await up();
+    expect(clone.containers("postgres")).toEqual([]);
+    await set({ dependencies: "deploy", mlflowDatabase: "postgres" });
+    await up();
+    expect(await servedModel()).toMatchObject({ name: "iris", version: "2", origin: "registry" });
+    await unset("mlflowDatabase");
     await set({ dependencies: "none", keepData: "false" });
   });
 });
@@ -158,12 +178,46 @@ describe("dependencies: attach", () => {
     expect(inspect()).toEqual(before);
   });
 
-  test("a network that is not there is named before anything changes", async () => {
+  test("a network or a host that is not there is named in a sentence, before anything changes", async () => {
+    const refused = async (sentence: string) => {
+      const before = [leftovers(clone.id), inspect()];
+      const { code, output } = await clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
+      expect(code).not.toBe(0);
+      expect(output).toContain(sentence);
+      expect(output).not.toMatch(/^ +at /m);
+      expect([leftovers(clone.id), inspect()]).toEqual(before);
+    };
+    await set({ mlflowUrl: "http://mlfow:5000" });
+    await refused(
+      `mlflowUrl is http://mlfow:5000, but on the network ${registry.network} nothing has the name ` +
+        `mlfow (on it: ${registry.network}-mlflow, ${registry.network}-s3).`,
+    );
     await set({ dependencyNetwork: "no-such-network" });
-    const { code, output } = await clone.pulumi("preview", "-s", "dev");
-    expect(code).not.toBe(0);
-    expect(output).toContain("dependencyNetwork is no-such-network");
+    await refused("dependencyNetwork is no-such-network, but the engine has no such network.");
     await unset("dependencyNetwork", "mlflowUrl", "s3Url", "s3AccessKey", "s3SecretKey");
+  });
+
+  test("serves the model of an MLflow at a plain address, behind a private authority", async () => {
+    // The engine's own address on its default network: containers of every network reach it.
+    const here = docker(
+      ...["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge"],
+    );
+    const certificate = await privateCertificate(here);
+    const caFile = join(clone.dir, ".state", "ca.pem");
+    writeFileSync(caFile, certificate.ca);
+    const proxy = await tlsProxy(here, certificate, registry.mlflowHost, 5000);
+    try {
+      const before = inspect();
+      await set({ mlflowUrl: proxy.url, caFile });
+      await up();
+      await setosa();
+      expect(await servedModel()).toMatchObject({ name: "iris", version: "1", origin: "registry" });
+      expect(inspect()).toEqual(before);
+      const listed = await clone.run("npm", ["run", "-s", "model", "--", "list"]);
+      expect(listed.code, listed.output).toBe(0);
+    } finally {
+      await proxy.close();
+    }
   });
 
   test("npm run down leaves nothing of the clone, volumes included", async () => {

@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { stateDir } from "../toolchain/clone.mjs";
+import type { ToldSearch } from "../loadtest/told-search.ts";
 import { launchChromium } from "./ui/chromium.ts";
 import { startLoadTest, type LoadTest } from "./ui/load-test.ts";
 import { startTarget, type Target } from "./ui/target.ts";
@@ -68,15 +69,23 @@ async function figure(name: string, of = page): Promise<number> {
   return Number(text.replaceAll(",", "").split(/\s/)[0]);
 }
 
-const tab = (name: string, of = page): Promise<void> => of.getByRole("tab", { name }).click();
+/** Names stand before the counts some tabs have. */
+const chosenTab = async (of = page): Promise<string> =>
+  withoutCount(await of.getByRole("tab", { selected: true }).innerText());
+const withoutCount = (text: string): string => text.replace(/\s*\d+$/, "");
 
-/** Without the counts some have behind their names. */
+/** Chooses a tab, and waits until the page has drawn it. */
+async function tab(name: string, of = page): Promise<void> {
+  await of.getByRole("tab", { name }).click();
+  await eventually(() => chosenTab(of)).toBe(name);
+}
+
 const tabNames = async (of: Page): Promise<string[]> =>
-  (await of.getByRole("tab").allInnerTexts()).map((text) => text.replace(/\s*\d+$/, ""));
+  (await of.getByRole("tab").allInnerTexts()).map(withoutCount);
 
 const button = (name: string, of = page) => of.getByRole("button", { name, exact: true });
 
-/** Waits until what is read is as expected; a busy machine is slow, not wrong. */
+/** Waits until what is read is as expected: the page draws with the next frame, a busy machine late. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 15_000, interval: 50 });
 
 /** The picture a chart shows now. */
@@ -142,25 +151,23 @@ describe("a run from beginning to end", () => {
     await tab("Charts");
     for (const id of ["rps", "latency", "users", "cpu", "throttled", "memory"]) {
       await page.locator(`#chart-${id} canvas`).waitFor();
-      expect(await colours(id), id).toBeGreaterThan(3);
+      await eventually(() => colours(id)).toBeGreaterThan(3);
     }
     const before = await drawn("rps");
     await eventually(() => drawn("rps")).not.toBe(before);
-    expect(await page.locator("#chart-rps [role=img]").getAttribute("aria-label")).toMatch(
-      /^Requests per second, .*requests\/s: last \d/,
-    );
+    await eventually(() =>
+      page.locator("#chart-rps [role=img]").getAttribute("aria-label"),
+    ).toMatch(/^Requests per second, .*requests\/s: last \d/);
     await shot(page, "charts");
   });
 
   test("a value is read under the cursor, at the same moment in every chart", async () => {
     await page.locator("#chart-rps .u-over").hover();
     const moments = page.locator("#chart-rps time, #chart-users time");
-    await expect
-      .poll(() => moments.allInnerTexts())
-      .toEqual([
-        expect.stringMatching(/^\d\d:\d\d:\d\d$/),
-        expect.stringMatching(/^\d\d:\d\d:\d\d$/),
-      ]);
+    await eventually(() => moments.allInnerTexts()).toEqual([
+      expect.stringMatching(/^\d\d:\d\d:\d\d$/),
+      expect.stringMatching(/^\d\d:\d\d:\d\d$/),
+    ]);
     const [one, other] = await moments.allInnerTexts();
     expect(one).toBe(other);
     await page.mouse.move(0, 0);
@@ -199,9 +206,9 @@ describe("a run from beginning to end", () => {
   test("tabs are gone through by arrows", async () => {
     await tab("Statistics");
     await page.keyboard.press("ArrowRight");
-    expect(await page.getByRole("tab", { selected: true }).innerText()).toBe("Charts");
+    await eventually(chosenTab).toBe("Charts");
     await page.keyboard.press("End");
-    expect(await page.getByRole("tab", { selected: true }).innerText()).toBe("Runs");
+    await eventually(chosenTab).toBe("Runs");
     expect(await page.evaluate("document.activeElement.id")).toBe("tab-runs");
   });
 
@@ -215,10 +222,10 @@ describe("a run from beginning to end", () => {
   test("a page opened later shows it from its beginning", async () => {
     const late = await open(`${loadTest.url}/#charts`);
     await late.locator("#chart-users canvas").waitFor();
-    const words = await late.locator("#chart-users [role=img]").getAttribute("aria-label");
-    const seconds = await page.evaluate("document.querySelector('.facts').textContent");
-    expect(words).toMatch(/lowest \d+, highest 40/);
-    expect(await late.evaluate("document.querySelector('.facts').textContent")).toBe(seconds);
+    await eventually(() =>
+      late.locator("#chart-users [role=img]").getAttribute("aria-label"),
+    ).toMatch(/lowest \d+, highest 40/);
+    expect(await late.locator(".facts").innerText()).toBe(await page.locator(".facts").innerText());
     await late.context().close();
   });
 
@@ -227,12 +234,12 @@ describe("a run from beginning to end", () => {
     await page.getByText("Finished: stopped", { exact: true }).waitFor();
     await button("New").waitFor();
     await tab("Statistics");
-    expect(await page.getByRole("list", { name: "Thresholds" }).innerText()).toMatch(
+    await eventually(() => page.getByRole("list", { name: "Thresholds" }).innerText()).toMatch(
       /Held\s+p95<500ms[^]*Crossed\s+failures<1%/,
     );
     await tab("Charts");
     await page.locator("#chart-percentiles canvas").waitFor();
-    expect(await colours("percentiles")).toBeGreaterThan(3);
+    await eventually(() => colours("percentiles")).toBeGreaterThan(3);
     await shot(page, "finished");
   });
 });
@@ -266,7 +273,7 @@ describe("data", () => {
     expect(await figure("Requests", report)).toBe(await figure("Requests"));
     expect(await violations(report)).toEqual([]);
     await tab("Charts", report);
-    expect(await colours("rps", report)).toBeGreaterThan(3);
+    await eventually(() => colours("rps", report)).toBeGreaterThan(3);
     expect(await report.getByRole("button", { name: "New" }).count()).toBe(0);
     await shot(report, "report");
     await report.context().close();
@@ -286,9 +293,8 @@ describe("finished runs", () => {
     await shot(page, "new");
     await button("Start", page).click();
     await page.getByText("Finished: run time over", { exact: true }).waitFor();
-    const sent = await figure("Requests");
-    expect(sent).toBeGreaterThan(300);
-    expect(sent).toBeLessThan(500);
+    // What was due by the end was sent, and the end came no sooner.
+    expect(await figure("Requests")).toBeGreaterThan(390);
   });
 
   test("are compared side by side, with the stack they ran on", async () => {
@@ -310,7 +316,7 @@ describe("finished runs", () => {
     expect(await cells("Image")).toEqual(["0f1e2d3c4b5a", "0f1e2d3c4b5a"]);
     expect((await cells("Requests/s"))[1]).toMatch(/[+−±]\d/);
     await page.locator("#chart-compare-rps canvas").waitFor();
-    expect(await colours("compare-rps")).toBeGreaterThan(4);
+    await eventually(() => colours("compare-rps")).toBeGreaterThan(4);
     expect(await violations(page)).toEqual([]);
     await page.setViewportSize({ width: 1360, height: 1500 });
     await shot(page, "compare");
@@ -339,6 +345,48 @@ describe("finished runs", () => {
   });
 });
 
+test("a capacity search is watched: its trials, what holds, and the answer", async () => {
+  const at = (cpus: number, memory: number) => ({ cpus, memory, replicas: 1 });
+  const trial = (cpus: number, memory: number, verdict: "pass" | "fail") => ({
+    limits: at(cpus, memory),
+    purpose: "search",
+    verdict,
+    said: verdict === "pass" ? "p95 was 104 ms" : "p95 was 2300 ms",
+    p95: verdict === "pass" ? 104 : 2300,
+    rps: 9250,
+    failures: 0,
+    seconds: 71,
+  });
+  const search: ToldSearch = {
+    question: "10000 users, p95<500ms,failures=0",
+    axes: { cpus: [0.1, 0.2, 0.25], memory: [80, 128], replicas: [1, 2] },
+    trials: [trial(0.25, 128, "pass"), trial(0.1, 128, "fail")],
+    now: { limits: at(0.2, 80), purpose: "search" },
+    best: { limits: at(0.25, 128), proven: false },
+    ended: false,
+  };
+  await tab("Capacity");
+  await page.getByText("No capacity search").waitFor();
+  await loadTest.tell(search);
+  await page.getByText("The best so far is 0.25 CPU, 128 MiB. Trial 3").waitFor();
+  const map = page.getByRole("region", { name: "Trials passed of those made, 1 replica" });
+  const row = map.locator("tr", { has: page.getByRole("rowheader", { name: "128 MiB" }) });
+  expect(await row.locator("td").allInnerTexts()).toEqual(["failed 0/1", "–", "best held 1/1"]);
+  expect(await violations(page)).toEqual([]);
+  await shot(page, "capacity");
+  const trials = [...search.trials, trial(0.2, 80, "pass")];
+  const best = { limits: at(0.2, 80), proven: true };
+  await loadTest.tell({ ...search, trials, now: null, best, ended: true });
+  await page.getByText("The answer is 0.2 CPU, 80 MiB, and less does not hold.").waitFor();
+  expect(
+    await page.getByRole("region", { name: "Trials", exact: true }).locator("tbody tr").count(),
+  ).toBe(3);
+  const refused = await fetch(`${loadTest.url}/api/capacity`, { method: "POST", body: "{}" });
+  expect(refused.status).toBe(403);
+  // As the tests after this find it.
+  await tab("Runs");
+});
+
 describe("looks", () => {
   const background = (of: Page): Promise<string> =>
     of.evaluate("getComputedStyle(document.documentElement).backgroundColor");
@@ -352,10 +400,10 @@ describe("looks", () => {
     const before = await drawn("rps", dark);
     await button("Switch to light colours", dark).click();
     await eventually(() => background(dark)).toBe("rgb(246, 247, 249)");
-    expect(await drawn("rps", dark)).not.toBe(before);
+    await eventually(() => drawn("rps", dark)).not.toBe(before);
     await dark.reload();
     await button("Switch to dark colours", dark).waitFor();
-    expect(await background(dark)).toBe("rgb(246, 247, 249)");
+    await eventually(() => background(dark)).toBe("rgb(246, 247, 249)");
     await dark.context().close();
   });
 

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { root } from "../../toolchain/clone.mjs";
 import { writeSection } from "../section.ts";
 import { connections, generators, which, type Generator } from "./generators.ts";
-import { startNginx } from "./nginx.ts";
+import { startNginx, type Server } from "./nginx.ts";
 
 const help = `Usage: npm run bench:loadtest [-- --rounds 5 --seconds 5 --users 10000 --install]
 
@@ -23,10 +23,14 @@ docs/benchmarks.md. Needs nginx, wrk, taskset, Python 3 and two cores with littl
   --install     also build k6 (with Go) and oha (with cargo): minutes
 `;
 
+/** What one generator did once it was warm. */
 interface Result {
+  /** Requests a second, by the server's count. */
   rate: number;
-  /** CPU time of the generator for one request, µs; its start-up included. */
+  /** CPU time of the generator for one request, µs. */
   cpuMicros: number;
+  /** How busy the server's core was, 0..1. */
+  server: number;
 }
 
 const serverCore = 0;
@@ -39,28 +43,44 @@ const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 const thousands = (value: number): string => Math.round(value).toLocaleString("en");
 
-/** One generator once. Throws when it does not say how many requests it sent. */
-async function measure(generator: Generator, url: string, seconds: number): Promise<Result> {
-  // bash's own clock for CPU time covers the whole process tree below it.
-  const timed = ["-c", 'TIMEFORMAT="CPU %U %S"; time "$@"', "bash"];
-  const child = spawn("taskset", [
-    "-c",
-    String(generatorCore),
-    "bash",
-    ...timed,
-    ...generator.command(url, seconds),
-  ]);
+/** From start to warm: Python's imports, JavaScript's compiler; and until all who think are there. */
+const warmUp = { busy: 3, thinking: 14 };
+
+/** One generator once. Throws when it sends too little to be compared. */
+async function measure(
+  generator: Generator,
+  server: Server,
+  seconds: number,
+  warmUpSeconds: number,
+): Promise<Result> {
+  const child = spawn(
+    "taskset",
+    ["-c", String(generatorCore), ...generator.command(server.url, warmUpSeconds + seconds + 1)],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (text: Buffer) => (output += text.toString()));
   }
-  await once(child, "close");
-  const requests = generator.requests(output, seconds);
-  const [, user = "", system = ""] = /CPU ([\d.]+) ([\d.]+)/.exec(output) ?? [];
-  if (!(requests > 0)) throw new Error(`${generator.name} did not run:\n${output.slice(-800)}`);
+  const closed = once(child, "close");
+  const look = async () => ({
+    at: performance.now(),
+    requests: await server.answered(),
+    cpu: cpuSeconds(child.pid ?? 0),
+    server: cpuSeconds(server.pid),
+  });
+  await sleep(warmUpSeconds);
+  const before = await look();
+  await sleep(seconds);
+  const after = await look();
+  await closed;
+  const requests = after.requests - before.requests;
+  if (requests < 100) throw new Error(`${generator.name} did not run:\n${output.slice(-800)}`);
+  const passed = (after.at - before.at) / 1000;
   return {
-    rate: requests / seconds,
-    cpuMicros: ((Number(user) + Number(system)) * 1e6) / requests,
+    rate: requests / passed,
+    cpuMicros: ((after.cpu - before.cpu) * 1e6) / requests,
+    server: (after.server - before.server) / passed,
   };
 }
 
@@ -141,17 +161,25 @@ async function main(): Promise<void> {
     number,
     number,
   ];
-  const { here, missing } = await generators(values.install);
+  const { here, thinking, missing } = await generators(values.install);
   const server = await startNginx(serverCore);
   const results = new Map(here.map((one) => [one.name, [] as Result[]]));
   for (let round = 0; round < rounds; round += 1) {
     for (const one of here) {
-      const result = await measure(one, server.url, seconds);
+      const result = await measure(one, server, seconds, warmUp.busy);
       results.get(one.name)?.push(result);
       say(
         `round ${round + 1}  ${one.name.padEnd(22)} ${thousands(result.rate).padStart(8)} requests/s  ${result.cpuMicros.toFixed(1)} µs CPU each`,
       );
     }
+  }
+  const most: Result[] = [];
+  for (const one of thinking) {
+    const result = await measure(one, server, seconds, warmUp.thinking);
+    most.push(result);
+    say(
+      `thinking users: ${one.name}, ${thousands(result.rate)} requests/s, ${result.cpuMicros.toFixed(1)} µs CPU each, nginx ${Math.round(result.server * 100)}% busy`,
+    );
   }
   say(`${thousands(users)} users who wait a second …`);
   const few = await think(server.url, 100);
@@ -160,24 +188,44 @@ async function main(): Promise<void> {
 
   const us = results.get("this load test") ?? [];
   // Ratios within each round: what else the machine does weighs on both sides alike.
-  const against = (other: readonly Result[]): { rate: number; cpu: number } => ({
-    rate: median(us.map((one, i) => one.rate / (other[i]?.rate ?? NaN))),
-    cpu: median(us.map((one, i) => (other[i]?.cpuMicros ?? NaN) / one.cpuMicros)),
-  });
+  const against = (other: readonly Result[]): number =>
+    median(us.map((one, i) => (other[i]?.cpuMicros ?? NaN) / one.cpuMicros));
   const rows = here.map((one) => {
     const list = results.get(one.name) ?? [];
-    const { rate, cpu } = against(list);
-    return `| ${one.name} | ${thousands(median(list.map((result) => result.rate)))} | ${median(list.map((result) => result.cpuMicros)).toFixed(1)} | ${rate.toFixed(2)} | ${cpu.toFixed(2)} |`;
+    const middle = (value: (result: Result) => number): number => median(list.map(value));
+    const cpu = middle(({ cpuMicros }) => cpuMicros);
+    return `| ${[
+      one.name,
+      thousands(middle(({ rate }) => rate)),
+      `${Math.round(middle(({ server: share }) => share) * 100)}%`,
+      cpu.toFixed(1),
+      thousands(1e6 / cpu),
+      against(list).toFixed(2),
+      one.goal ?? "",
+    ].join(" | ")} |`;
   });
   const perUser = (many.bytes - few.bytes) / (users - 100);
   const lines = [
-    `One core for the generator, one for nginx, ${connections} connections, the same POST, medians of ${rounds} interleaved rounds of ${seconds} s; ${cpus()[0]?.model ?? ""}, Node ${process.version}. Each reply is parsed to its last byte, checked and recorded.`,
+    `One core for the generator, one for nginx, ${connections} connections, the same POST, medians of ${rounds} interleaved rounds of ${seconds} s after ${warmUp.busy} s of warm-up, counted by nginx; ${cpus()[0]?.model ?? ""}, Node ${process.version}. Each reply is parsed to its last byte, checked and recorded. On two cores the fastest are held up by nginx itself, so what a core is good for is told by the CPU time of a request.`,
     "",
-    "| generator | requests/s | CPU µs a request | this load test sends, times as many | and with, times less CPU |",
-    "|---|---|---|---|---|",
+    "| generator | requests/s | nginx busy | CPU µs a request | requests/s a core is good for | this load test: times as many | goal |",
+    "|---|---|---|---|---|---|---|",
     ...rows,
     "",
-    `${thousands(users)} users who each wait a second after each reply: **${(many.cores * 100).toFixed(1)}%** of one core, **${(perUser / 1000).toFixed(1)} kB** of memory a user (${(many.bytes / 1e6).toFixed(0)} MB in all), ${many.failures} failures.`,
+    `Users who think, more than a core serves: ${thinking
+      .map(({ name }, i) => {
+        const {
+          rate,
+          cpuMicros,
+          server: busy,
+        } = most[i] ?? { rate: NaN, cpuMicros: NaN, server: NaN };
+        return `${name} **${thousands(rate)}** requests/s (nginx ${Math.round(busy * 100)}% busy), ${cpuMicros.toFixed(1)} µs of CPU each`;
+      })
+      .join(
+        "; ",
+      )}: with a core **${((most[1]?.cpuMicros ?? NaN) / (most[0]?.cpuMicros ?? NaN)).toFixed(1)} times** as many (goal: 25).`,
+    "",
+    `${thousands(users)} users who each wait a second after each reply: **${(many.cores * 100).toFixed(1)}%** of one core (goal: 20%), **${(perUser / 1000).toFixed(1)} kB** of memory a user (goal: 8 kB; ${(many.bytes / 1e6).toFixed(0)} MB in all), ${many.failures} failures.`,
     ...(missing.length > 0 ? ["", `Not measured, because not here: ${missing.join(", ")}.`] : []),
     "",
   ];

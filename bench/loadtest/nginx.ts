@@ -1,12 +1,16 @@
 // The server that is not the limit: nginx on one core, answering without looking.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export interface Server {
   url: string;
+  /** The process that answers. */
+  pid: number;
+  /** Requests answered so far, by its own count. */
+  answered: () => Promise<number>;
   stop: () => Promise<void>;
 }
 
@@ -24,6 +28,7 @@ export async function startNginx(core: number): Promise<Server> {
      worker_rlimit_nofile 20000; events { worker_connections 19000; }
      http { access_log off; keepalive_requests 1000000000; default_type application/json; ${temp}
        server { listen 127.0.0.1:${port} backlog=4096;
+         location = /count { stub_status; }
          location / { return 200 '{"prediction":"setosa"}'; } } }`,
   );
   const child = spawn("taskset", ["-c", String(core), "nginx", "-c", config], { stdio: "ignore" });
@@ -37,6 +42,14 @@ export async function startNginx(core: number): Promise<Server> {
     if (ok) {
       return {
         url,
+        pid: Number(
+          readFileSync(`/proc/${child.pid ?? 0}/task/${child.pid ?? 0}/children`, "utf8"),
+        ),
+        answered: async () => {
+          // "accepts handled requests", and below them three numbers.
+          const text = await (await fetch(`${url}/count`)).text();
+          return Number(/ \d+ \d+ (\d+) /.exec(text)?.[1]);
+        },
         stop: async () => {
           child.kill("SIGTERM");
           await once(child, "exit");

@@ -249,16 +249,18 @@ async function batching({ rounds, seconds, main }: Options, models: string): Pro
   return [...lines, ""];
 }
 
-/** What a container is charged for, as the engine tells it, such as "31.9MiB". */
+/** Memory of a container in MB: what its processes own, and with it the file pages it is charged for. */
 async function memoryOf(container: Container): Promise<string> {
-  const { stdout } = await run("docker", [
-    "stats",
-    "--no-stream",
-    "--format",
-    "{{.MemUsage}}",
-    container.id,
-  ]);
-  return stdout.split(" / ")[0] ?? "";
+  // The first is cgroup v1's, the second v2's.
+  const script =
+    "cd /sys/fs/cgroup; cat memory/memory.stat memory.stat 2>/dev/null; " +
+    "echo charged $(cat memory/memory.usage_in_bytes memory.current 2>/dev/null)";
+  const { stdout } = await run("docker", ["exec", container.id, "sh", "-c", script]);
+  const mb = (name: RegExp): string => {
+    const bytes = new RegExp(`^(?:${name.source}) (\\d+)`, "m").exec(stdout)?.[1];
+    return `${(Number(bytes) / 1024 / 1024).toFixed(1)} MB`;
+  };
+  return `${mb(/rss|anon/)} its own (${mb(/charged/)} with file pages)`;
 }
 
 async function memory({ requests }: Options): Promise<string[]> {
@@ -276,7 +278,7 @@ async function memory({ requests }: Options): Promise<string[]> {
     }
     const late = `${await memoryOf(container)} after ${thousands(sent)}`;
     return [
-      `Memory charged to a container of 1 CPU and 80 MB: ${idle} idle, ${early ?? ""} and ${late} requests.`,
+      `Memory in a container of 1 CPU and 80 MB: ${idle} idle; ${early ?? ""}; ${late} requests.`,
       "",
     ];
   } finally {

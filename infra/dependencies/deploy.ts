@@ -39,7 +39,7 @@ case $said in
 esac`;
 
 /**
- * MLflow and an S3 store on a network of their own, nothing of them published. Their data survives
+ * MLflow, its database where it has one of its own, and an S3 store on a network of their own, nothing of them published. Their data survives
  * as `keepData` says. With `s3Url` configured, artifacts go to that store instead of a new one.
  */
 export class DeployedDependencies extends pulumi.ComponentResource implements Dependencies {
@@ -103,6 +103,43 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
             ),
           ]
         : [];
+    const password =
+      config.mlflowDatabase === "postgres" ? randomSecret("postgres-password", child) : undefined;
+    const postgres = password
+      ? [
+          runWorkload(
+            "container",
+            "postgres",
+            {
+              ...common,
+              part: "postgres",
+              image: images.postgres ?? "",
+              command: ["sh", `${folder}/start-postgres`],
+              memory: 256,
+              networks: [{ network: this.network, alias: "postgres" }],
+              files: [
+                script("start-postgres"),
+                { path: `${folder}/postgres-password`, content: password },
+              ],
+              healthCheck: ["pg_isready", "--quiet", "--host=127.0.0.1", "--username=mlflow"],
+              startSeconds: 60,
+            },
+            child,
+          ),
+        ]
+      : [];
+    const records = password
+      ? {
+          address: `postgresql+psycopg2://mlflow@postgres:5432/mlflow?passfile=${folder}/pgpass`,
+          files: [
+            {
+              path: `${folder}/pgpass`,
+              content: pulumi.secret(pulumi.interpolate`postgres:5432:mlflow:mlflow:${password}\n`),
+            },
+          ],
+          data: [],
+        }
+      : { address: "sqlite:////data/mlflow.db", files: [], data: common.data };
     const mlflow = runWorkload(
       "container",
       "mlflow",
@@ -112,15 +149,16 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
         image: images.mlflow,
         command: [
           ...["sh", `${folder}/start-mlflow`, this.s3Url, config.s3Bucket ?? "mlflow"],
-          ...["sqlite:////data/mlflow.db", "mlflow:*,localhost,localhost:*,127.0.0.1:*"],
+          ...[records.address, "mlflow:*,localhost,localhost:*,127.0.0.1:*"],
         ],
         memory: 1024,
         networks: [{ network: this.network, alias: "mlflow" }],
-        files: [script("start-mlflow"), ...keys],
+        files: [script("start-mlflow"), ...keys, ...records.files],
+        data: records.data,
         healthCheck: answersOk(5000, "/health"),
         startSeconds: 180,
       },
-      { ...child, dependsOn: s3 },
+      { ...child, dependsOn: [...s3, ...postgres] },
     );
 
     this.settings = registrySettings(config, this.mlflowUrl);

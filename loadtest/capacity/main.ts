@@ -15,8 +15,9 @@ import { writeReport } from "./report/write.ts";
 import { configurations, mostTrials, type SearchOptions } from "./search.ts";
 import { capacityDir, holdStack, machineText, Progress, putBack } from "./session.ts";
 import { parseSlo } from "./slo.ts";
-import { combinations, limitsText } from "./space.ts";
+import { combinations, limitsText, type Limits } from "./space.ts";
 import { StackUnderTrial } from "./stack-under-trial.ts";
+import { Teller, toldOf } from "./tell.ts";
 import { runTrial } from "./trial.ts";
 
 const help = `Usage: npm run capacity -- --users 10000 --slo 'p95<500ms,failures=0'
@@ -99,6 +100,10 @@ async function search(flags: CapacityFlags): Promise<number> {
         (tooLarge.length > 0 ? `; ${tooLarge.length} more are too large for this machine` : ""),
     );
     const pulumi = await StackUnderTrial.open(stack);
+    const teller = new Teller(stack);
+    const tell = (now: { limits: Limits; purpose: string } | null, ended = false): void => {
+      teller.tell(toldOf(flags, options, journal.state.trials, now, ended));
+    };
     let ending: Ending;
     try {
       ending = await campaign({
@@ -116,12 +121,15 @@ async function search(flags: CapacityFlags): Promise<number> {
             },
           }),
         heard: (what) => {
+          tell(what.type === "begin" ? what : null);
           if (what.type === "begin") progress.begin(what.n, what.limits, what.purpose);
           else progress.trial(what.trial);
         },
       });
     } finally {
       await putBack(pulumi, stack, progress);
+      tell(null, true);
+      await teller.told();
     }
     const { trials } = journal.state;
     const certificate = certify(options, trials) ?? null;

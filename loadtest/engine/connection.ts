@@ -2,6 +2,7 @@
 // Bytes go straight between a socket and the parser; nothing in between makes objects per request.
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { writeNow } from "./direct-write.ts";
 import { ResponseParser } from "./response.ts";
 
 /** Where requests go. */
@@ -75,8 +76,10 @@ export class Connection implements Line {
   send(request: Buffer, ofHead: boolean, capture: boolean): void {
     this.reply.reset(ofHead, capture);
     this.#waiting = true;
-    this.#socket ??= this.#open();
-    this.#socket.write(request);
+    if (this.#socket === undefined) this.#socket = this.#open();
+    // Until it is connected the stream keeps what is written; TLS must go through it always.
+    if (this.#endpoint.tls || this.#socket.connecting) this.#socket.write(request);
+    else writeNow(this.#socket, request);
   }
 
   close(): void {

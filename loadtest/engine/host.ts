@@ -34,6 +34,8 @@ export interface WorkerReport {
   type: "report";
   run: string;
   users: number;
+  /** How long the counts were collected. */
+  seconds: number;
   counts: TaskCounts[];
   thrown: ThrownCount[];
   /** Share of one core. */
@@ -70,7 +72,7 @@ export class EngineHost {
   #stopBy: number | undefined;
   #dropped = 0;
   #cpu = process.cpuUsage();
-  #cpuAt = performance.now();
+  #since = performance.now();
 
   constructor(tell: (report: Report) => void) {
     this.#tell = tell;
@@ -91,6 +93,7 @@ export class EngineHost {
   abandon(): void {
     clearInterval(this.#turning);
     clearInterval(this.#reporting);
+    this.#reporting = undefined;
     clearInterval(this.#resolving);
     this.#engine?.close();
     this.#engine = undefined;
@@ -102,13 +105,18 @@ export class EngineHost {
   #obey(engine: Engine, command: Exclude<Command, { type: "start" }>): void {
     switch (command.type) {
       case "users":
+        this.#keepReporting(engine);
         engine.setTarget(command.users, command.perSecond);
         return;
       case "rate":
+        this.#keepReporting(engine);
         engine.setRate(command.from, command.to, command.seconds);
         return;
       case "reset":
+        clearInterval(this.#reporting);
+        this.#reporting = undefined;
         engine.take();
+        this.#keepReporting(engine);
         return;
       case "stop":
         engine.stop();
@@ -148,15 +156,25 @@ export class EngineHost {
     });
     this.#engine = engine;
     this.#dropped = 0;
-    this.#cpu = process.cpuUsage();
-    this.#cpuAt = performance.now();
+    this.#beginSecond();
     for (const waiting of this.#waiting.splice(0)) this.do(waiting);
     this.#turning = setInterval(() => {
       this.#turn(engine);
     }, 1);
+  }
+
+  /** Reports each second from the first load on: all workers are told of it at the same moment. */
+  #keepReporting(engine: Engine): void {
+    if (this.#reporting !== undefined) return;
+    this.#beginSecond();
     this.#reporting = setInterval(() => {
       this.#report(engine, false, 0);
     }, 1000);
+  }
+
+  #beginSecond(): void {
+    this.#cpu = process.cpuUsage();
+    this.#since = performance.now();
   }
 
   #turn(engine: Engine): void {
@@ -170,10 +188,9 @@ export class EngineHost {
 
   #report(engine: Engine, final: boolean, interrupted: number): void {
     const used = process.cpuUsage(this.#cpu);
-    const now = performance.now();
-    const cpu = (used.user + used.system) / 1000 / Math.max(1, now - this.#cpuAt);
-    this.#cpu = process.cpuUsage();
-    this.#cpuAt = now;
+    const ms = Math.max(1, performance.now() - this.#since);
+    const cpu = (used.user + used.system) / 1000 / ms;
+    this.#beginSecond();
     const lag = engine.lag.toData();
     engine.lag.clear();
     const dropped = engine.dropped - this.#dropped;
@@ -182,6 +199,7 @@ export class EngineHost {
       type: "report",
       run: this.#run,
       users: engine.users,
+      seconds: ms / 1000,
       counts: engine.take(),
       thrown: engine.takeThrown(),
       cpu,

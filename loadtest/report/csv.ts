@@ -17,7 +17,7 @@ const percentNames = quantiles.map((quantile) => `${Number((quantile * 100).toFi
 const float = (value: number): string => (Number.isInteger(value) ? `${value}.0` : String(value));
 
 const percentiles = (row: StatRow, values = row.quantiles): Cell[] =>
-  values.map((value) => (row.requests === 0 ? "N/A" : Math.round(value)));
+  values.map((value) => (row.requests === 0 || values.at(-1) === 0 ? "N/A" : Math.round(value)));
 
 const size = (row: StatRow): number => (row.requests === 0 ? 0 : row.bytes / row.requests);
 
@@ -59,7 +59,7 @@ export function statsCsv(view: RunView): string {
   ]);
 }
 
-/** PREFIX_stats_history.csv; `full` has a row for each task, with percentiles of the last second. */
+/** PREFIX_stats_history.csv; `full` has a row for each task, with percentiles of the last ten seconds. */
 export function historyCsv(view: RunView, full: boolean): string {
   const head = [
     "Timestamp",

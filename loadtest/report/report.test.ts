@@ -39,9 +39,18 @@ test("the history has a first row of nothing, then the whole run so far in each 
   expect(lines.length).toBe(4);
   const full = historyCsv(view, true).trimEnd().split("\r\n");
   expect(full.filter((line) => line.startsWith("1002,10,POST,/predict,"))[0]).toMatch(
-    /,4,200,200,/,
+    /0,3,4,4,4,200,200,/,
   );
   expect(full.length).toBe(2 + 2 * 3);
+});
+
+test("the full history looks ten seconds back", () => {
+  const seconds = [[counts("/predict", [900])], ...Array.from({ length: 9 }, () => [])];
+  const later = [[counts("/predict", [5])], ...Array.from({ length: 10 }, () => [])];
+  const lines = historyCsv(viewOf(events([...seconds, ...later])), true).split("\r\n");
+  const p99 = (second: number): string | undefined =>
+    lines.find((line) => line.startsWith(`${1000 + second},10,,Aggregated,`))?.split(",")[13];
+  expect([1, 10, 11, 20, 21].map(p99)).toEqual(["900", "900", "5", "5", "N/A"]);
 });
 
 test("failures and exceptions have Locust's columns", () => {

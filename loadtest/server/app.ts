@@ -2,6 +2,7 @@
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { streamSSE } from "hono/streaming";
+import { z } from "zod";
 import type { ServerState, SwarmForm, SwarmReply } from "../api.ts";
 import type { Ended, RunEvent, RunView } from "../events.ts";
 import { Busy, type Master } from "../master.ts";
@@ -9,6 +10,7 @@ import { exceptionsCsv, failuresCsv, historyCsv, statsCsv } from "../report/csv.
 import { statsJson } from "../report/json.ts";
 import { prometheusText } from "../report/prometheus.ts";
 import { parseRequest, type RunRequest } from "../run-request.ts";
+import { toldSearch } from "../told-search.ts";
 import { UserError } from "../units.ts";
 import { pageAssets } from "../ui/assets.ts";
 import { pageDocument } from "../ui/document.ts";
@@ -19,6 +21,8 @@ export interface AppOptions extends GuardOptions {
   master: Master;
   /** Known to the stack's own command alone: it may start runs that carry code. */
   driveKey: string;
+  /** What the start form begins with, where somebody said so. */
+  form?: SwarmForm;
 }
 
 const maxListeners = 100;
@@ -57,7 +61,7 @@ export function parseSwarm(form: Record<string, unknown>): RunRequest {
   );
 }
 
-export function createApp({ master, driveKey, ...guard }: AppOptions): Hono {
+export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions): Hono {
   const app = new Hono();
   const { recorder } = master;
   const { runs } = master.options;
@@ -106,7 +110,7 @@ export function createApp({ master, driveKey, ...guard }: AppOptions): Hono {
     const state: ServerState = {
       state: master.state,
       run: master.run?.id ?? null,
-      defaults: defaults(master.options.target),
+      defaults: { ...defaults(master.options.target), ...form },
       targets: [master.options.target, ...master.options.allowedTargets],
       workers: master.options.workers().length,
       token: guard.token !== null,
@@ -215,10 +219,21 @@ export function createApp({ master, driveKey, ...guard }: AppOptions): Hono {
   app.delete("/api/runs/:id", (c) =>
     runs.remove(c.req.param("id")) ? c.json({ success: true, message: "" }) : noSuchRun(c),
   );
+  const fromOwnCommand = (c: Context): boolean =>
+    sameSecret(c.req.header("x-drive-key") ?? "", driveKey);
+  app.get("/api/capacity", (c) => c.json(recorder.view.capacity ?? null));
+  app.post("/api/capacity", async (c) => {
+    if (!fromOwnCommand(c)) {
+      return c.json({ success: false, message: "Only the stack's own search may tell this." }, 403);
+    }
+    const search = toldSearch.safeParse(await c.req.json().catch(() => null));
+    if (!search.success) throw new UserError(z.prettifyError(search.error));
+    recorder.add({ type: "capacity", search: search.data });
+    return c.json({ success: true, message: "" });
+  });
   app.post("/api/runs", async (c) => {
     // A request here may carry code for the workers: only the stack's own command may send it.
-    const key = c.req.header("x-drive-key") ?? "";
-    if (!sameSecret(key, driveKey)) {
+    if (!fromOwnCommand(c)) {
       return c.json({ success: false, message: "Use POST /swarm." }, 403);
     }
     const run = await master.start(await c.req.json<RunRequest>());

@@ -3,6 +3,7 @@
 // ticks are of the whole run, so leaving every second tick out loses none.
 import { emptyView, fold, type RunEvent, type RunView } from "../events.ts";
 
+const whole = new Set<RunEvent["type"]>(["failures", "exceptions", "workers", "capacity"]);
 const maxTicks = 7200;
 const maxLogs = 1000;
 
@@ -11,16 +12,19 @@ export class Recorder {
   readonly #listeners = new Set<(event: RunEvent) => void>();
   readonly view: RunView = emptyView();
 
-  /** Events from the `started` of the present or last run on. */
+  /** Events from the `started` of the present or last run on; before it a capacity search, if any. */
   get events(): readonly RunEvent[] {
     return this.#events;
   }
 
   add(event: RunEvent): void {
     fold(this.view, event);
-    if (event.type === "started") this.#events = [];
+    // A capacity search outlives the runs it is made of.
+    if (event.type === "started") {
+      this.#events = this.#events.filter(({ type }) => type === "capacity");
+    }
     // Of lists that are sent whole, only the newest counts.
-    if (event.type === "failures" || event.type === "exceptions" || event.type === "workers") {
+    if (whole.has(event.type)) {
       this.#events = this.#events.filter(({ type }) => type !== event.type);
     }
     this.#events.push(event);

@@ -5,10 +5,11 @@ import { expect, test } from "vitest";
 import type { RunEvent, Tick } from "../events.ts";
 import { counts, events, viewOf } from "../fake-events.ts";
 import { parseSettings } from "../settings.ts";
+import type { ToldSearch } from "../told-search.ts";
 import * as locust from "./locust.ts";
 import { Recorder } from "./recorder.ts";
 import { RunStore } from "./runs.ts";
-import { labelOf, parseExposition, sampleOf } from "./scrape.ts";
+import { parseExposition, sampleOf } from "./scrape.ts";
 
 const run = events([[counts("/predict", [1, 2, 3])], [counts("/predict", [4, 200], 1)]]);
 const quiet = (): undefined => undefined;
@@ -19,6 +20,15 @@ test("who comes late folds to the same view as who was there from the start", ()
     recorder.add(event);
   expect(viewOf(recorder.events)).toEqual(recorder.view);
   expect(recorder.events[0]!.type).toBe("started");
+});
+
+test("a capacity search is there for who comes late, through all its runs", () => {
+  const recorder = new Recorder();
+  const search = { question: "x" } as ToldSearch;
+  for (const event of [...run, { type: "capacity", search } as RunEvent, ...run])
+    recorder.add(event);
+  expect(viewOf(recorder.events)).toEqual(recorder.view);
+  expect(recorder.view.capacity).toBe(search);
 });
 
 test("a very long run is kept coarser, never cut short", () => {
@@ -81,7 +91,6 @@ test("a replica's CPU and throttling are what changed between two looks", () => 
   const second = sampleOf("10.0.0.1", text(10.4, 120, 15), first.seen, 2000);
   expect(second.sample.cpu).toBeCloseTo(0.2);
   expect(second.sample.throttled).toBe(0.25);
-  expect(labelOf('a{x="1"} 1\nb{y="2",image="sha256:1"} 1', "b", "image")).toBe("sha256:1");
 });
 
 test("settings are refused by name when they are unknown or wrong", () => {

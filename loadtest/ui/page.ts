@@ -5,7 +5,7 @@ import { App } from "./app.ts";
 import type { PageData } from "./document.ts";
 import "./run-chart.ts";
 import { recallTheme } from "./theme.ts";
-import { page } from "./views/page.ts";
+import { closedByDrawing, page } from "./views/page.ts";
 import { tabOf } from "./views/tabs.ts";
 
 const root = document.getElementById("app")!;
@@ -18,8 +18,11 @@ const app = new App(data.kind, (state, actions) => {
     ?.scrollIntoView({ block: "nearest", inline: "nearest" });
   // A dialog opens and closes by its methods alone; closing gives the focus back.
   const dialog = root.querySelector("dialog")!;
-  if (state.dialog !== null && !dialog.open) dialog.showModal();
-  if (state.dialog === null && dialog.open) dialog.close();
+  if (state.dialog !== null && !dialog.open) {
+    dialog.returnValue = "";
+    dialog.showModal();
+  }
+  if (state.dialog === null && dialog.open) dialog.close(closedByDrawing);
 });
 
 recallTheme();

@@ -1,13 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { contractChange } from "../contract/compatible.ts";
 import { SettingsError, type ServiceSettings } from "../settings.ts";
 import type { Credentials } from "./http.ts";
-import { loadModel, type LoadOptions } from "./model.ts";
+import type { Candidate } from "./installer.ts";
 import { openRegistry, pointerName, type RegistrySettings } from "./registry.ts";
-import type { ModelSlot } from "./slot.ts";
-import { watchModel, type Watcher, type WatchEvent } from "./watch.ts";
+import { watchModel, type Watcher, type WatchEvent, type WatchStatus } from "./watch.ts";
 
 /** Names of the files in `secretsFolder`; those that are not there say nothing. */
 export const SECRETS = {
@@ -21,33 +19,25 @@ export const SECRETS = {
 
 export interface Following {
   readonly settings: ServiceSettings;
-  readonly slot: ModelSlot;
-  readonly sizing: LoadOptions;
+  /** Has every process of this replica serve a candidate, all at once; throws when one refuses it. */
+  readonly install: (candidate: Candidate) => Promise<void>;
+  readonly onStatus: (status: WatchStatus) => void;
   readonly log: Logger;
 }
 
 /**
- * Puts the model that the registry points at into `slot`, and whatever it points at afterwards.
+ * Has the model served that the registry points at, and whatever it points at afterwards.
  * Throws SettingsError for settings that contradict each other.
  */
-export function followRegistry({ settings, slot, sizing, log }: Following): Watcher {
+export function followRegistry({ settings, install, onStatus, log }: Following): Watcher {
   const registry = registrySettings(settings);
+  const alias = pointerName(registry.reference);
   return watchModel({
     source: openRegistry(registry),
     intervalMs: settings.registryInterval,
-    install({ folder }, { name, version }) {
-      const alias = pointerName(registry.reference);
-      // Loading runs the model on its example: it is warm before the first request meets it.
-      const model = loadModel(folder, { name, version, alias }, sizing);
-      const current = slot.current?.model;
-      const change = current && contractChange(current.contract, model.contract);
-      if (change !== undefined && !settings.allowContractChange) {
-        model.close();
-        throw new Error(`${change} (allowContractChange would let it)`);
-      }
-      slot.put(model);
-      return Promise.resolve();
-    },
+    install: ({ folder }, { name, version }) =>
+      install({ path: folder, name, version, alias, loadedAt: new Date().toISOString() }),
+    onStatus,
     on(event) {
       log[LEVEL[event.kind]](event, MESSAGE[event.kind]);
     },

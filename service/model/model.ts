@@ -16,13 +16,13 @@ export interface ModelIdentity {
   readonly name: string;
   readonly version: string;
   readonly alias?: string;
+  readonly loadedAt: Date;
 }
 
 /** A model in memory, ready to run. */
 export interface LoadedModel extends ModelIdentity {
   /** sha256 of the ONNX file. */
   readonly digest: string;
-  readonly loadedAt: Date;
   readonly contract: Contract;
   readonly decoder: RowDecoder;
   readonly encoder: RowEncoder;
@@ -115,7 +115,7 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
       version: identity.version ?? "1",
       ...(identity.alias === undefined ? {} : { alias: identity.alias }),
       digest,
-      loadedAt: new Date(),
+      loadedAt: identity.loadedAt ?? new Date(),
       contract,
       decoder,
       encoder: new RowEncoder(contract),

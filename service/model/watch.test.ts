@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { ModelVersion } from "./mlflow.ts";
 import type { ModelSource } from "./registry.ts";
 import type { StoredModel } from "./store.ts";
-import { nextDelay, watchModel, type Clock, type WatchEvent } from "./watch.ts";
+import { nextDelay, watchModel, type Clock, type WatchEvent, type WatchStatus } from "./watch.ts";
 
 const versionOf = (version: string): ModelVersion => ({
   name: "iris",
@@ -40,6 +40,7 @@ function world(start: { pointed?: string | Error; kept?: string; broken?: string
     kept: start.kept,
     installed: [] as string[],
     events: [] as WatchEvent[],
+    told: undefined as WatchStatus | undefined,
     looks: 0,
     downloads: 0,
   };
@@ -77,6 +78,7 @@ function world(start: { pointed?: string | Error; kept?: string; broken?: string
       return Promise.resolve();
     },
     on: (event) => state.events.push(event),
+    onStatus: (status) => (state.told = status),
     intervalMs: 10_000,
     patienceMs: 3000,
     clock,
@@ -150,6 +152,25 @@ test("forgets a refusal when the alias goes back to what is served", async () =>
   await pass(10_000);
   expect(watcher.status().refused).toBeUndefined();
   expect(state.installed).toEqual(["1"]);
+});
+
+test("tells every change of its status: a promotion, a refusal, a failed look and a good one", async () => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  const changes: (() => unknown)[] = [
+    () => (state.pointed = "2"),
+    () => state.unloadable.add((state.pointed = "3")),
+    () => (state.pointed = AWAY),
+    () => (state.pointed = "2"),
+  ];
+  for (const change of changes) {
+    const before = state.told;
+    change();
+    await pass(60_000);
+    expect(state.told).not.toEqual(before);
+    expect(state.told).toEqual(watcher.status());
+  }
+  expect(state.told).toMatchObject({ serving: { version: "2" }, check: { failures: 0 } });
 });
 
 test("goes on serving while the registry is away and says since how many looks", async () => {

@@ -48,6 +48,8 @@ export interface WatchOptions {
    */
   readonly install: (model: StoredModel, version: ModelVersion) => Promise<void>;
   readonly on: (event: WatchEvent) => void;
+  /** Called with every new status. */
+  readonly onStatus?: (status: WatchStatus) => void;
   /** Time between two looks at the registry, in ms; each is up to a fifth shorter or longer. */
   readonly intervalMs: number;
   /** How long a start waits for the registry before it takes what is on the disk, in ms. */
@@ -69,6 +71,15 @@ export interface Watcher {
   /** Ends the watch; resolves when nothing of it runs any more. */
   readonly stop: () => Promise<void>;
 }
+
+/** What is known before the first look. */
+export const NOTHING_YET: WatchStatus = {
+  origin: undefined,
+  serving: undefined,
+  history: [],
+  refused: undefined,
+  check: undefined,
+};
 
 const HISTORY = 50;
 const FIRST_RETRY_MS = 500;
@@ -100,6 +111,7 @@ export function nextDelay(
 /** Serves what the registry points at, and goes on serving it whatever becomes of the registry. */
 export function watchModel(options: WatchOptions): Watcher {
   const { source, install, on, intervalMs, patienceMs = 3000, clock = systemClock } = options;
+  const { onStatus = () => undefined } = options;
   const ended = new AbortController();
   const timestamp = (): string => clock.now().toISOString();
 
@@ -109,6 +121,14 @@ export function watchModel(options: WatchOptions): Watcher {
   let refused: { readonly key: string; readonly refusal: Refusal } | undefined;
   let check: WatchStatus["check"];
 
+  const status = (): WatchStatus => ({
+    origin,
+    serving: current?.served,
+    history: current ? [current.served, ...past] : past,
+    refused: refused?.refusal,
+    check,
+  });
+
   const promote = async ({ version, model }: Found, from: "registry" | "cache"): Promise<void> => {
     await install(model, version);
     const at = timestamp();
@@ -116,12 +136,14 @@ export function watchModel(options: WatchOptions): Watcher {
     const served = { version: version.version, digest: model.digest, from: at };
     current = { key: keyOf(version), served };
     origin = from;
+    onStatus(status());
     on({ kind: "promoted", origin: from, served });
   };
 
   const refuse = (version: ModelVersion, error: unknown): void => {
     const refusal = { version: version.version, reason: reasonOf(error), at: timestamp() };
     refused = { key: keyOf(version), refusal };
+    onStatus(status());
     on({ kind: "refused", refusal });
   };
 
@@ -183,6 +205,7 @@ export function watchModel(options: WatchOptions): Watcher {
       if (found) await take(found);
       const failures = reason === undefined ? 0 : (check?.failures ?? 0) + 1;
       check = { at: timestamp(), failures, reason };
+      onStatus(status());
       const serving = current !== undefined;
       const retryInMs = Math.round(nextDelay({ serving, failures }, intervalMs, clock.random()));
       if (reason !== undefined) on({ kind: "failed", reason, retryInMs });
@@ -192,13 +215,7 @@ export function watchModel(options: WatchOptions): Watcher {
   const running = run();
 
   return {
-    status: () => ({
-      origin,
-      serving: current?.served,
-      history: current ? [current.served, ...past] : past,
-      refused: refused?.refusal,
-      check,
-    }),
+    status,
     async stop() {
       ended.abort();
       await running;

@@ -1,9 +1,12 @@
 // Starts this project's processes for a test, and sees to their end.
 import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { DriveOutput } from "../../loadtest/drive.ts";
+import type { RunRequest } from "../../loadtest/run-request.ts";
 import { root } from "../../toolchain/clone.mjs";
 
 const main = join(root, "loadtest/main.ts");
@@ -21,6 +24,32 @@ export function prefer(pid: number): void {
   } catch {
     // Only root may.
   }
+}
+
+/** Seconds that a process was ready to run and had no core; as of now. */
+function waitedSeconds(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e9;
+  } catch {
+    // Not on this kernel, or the process is gone.
+    return 0;
+  }
+}
+
+/** Call the result at the end: the share of the time in which these processes waited for a core. */
+export function watchStarving(pids: readonly number[]): () => number {
+  const began = performance.now();
+  const before = pids.map(waitedSeconds);
+  const now = [...before];
+  const timer = setInterval(() => {
+    // What a process that has ended said last.
+    pids.forEach((pid, i) => (now[i] = Math.max(now[i] ?? 0, waitedSeconds(pid))));
+  }, 500);
+  return () => {
+    clearInterval(timer);
+    const waited = now.reduce((sum, seconds, i) => sum + seconds - (before[i] ?? 0), 0);
+    return waited / ((performance.now() - began) / 1000);
+  };
 }
 
 /** Runs `loadtest/main.ts` to its end. */
@@ -69,6 +98,8 @@ export interface Cluster {
   url: string;
   workerPort: number;
   startWorker: () => ChildProcess;
+  /** Asks for a run as the stack's own command does; the lines it is told. */
+  drive: (request: RunRequest) => Promise<DriveOutput[]>;
   end: () => void;
 }
 
@@ -104,6 +135,18 @@ export async function cluster(target: string): Promise<Cluster> {
     url,
     workerPort,
     startWorker: () => start("worker"),
+    drive: async (request) => {
+      const child = spawn(process.execPath, [main, "drive", "--settings", settings], {
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      children.push(child);
+      child.stdin.write(`${JSON.stringify({ run: request })}\n`);
+      const lines: DriveOutput[] = [];
+      for await (const line of createInterface({ input: child.stdout })) {
+        lines.push(JSON.parse(line) as DriveOutput);
+      }
+      return lines;
+    },
     end: () => {
       for (const child of children) child.kill("SIGKILL");
     },

@@ -5,6 +5,8 @@ import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ServerState } from "../../loadtest/api.ts";
+import { parseFlags } from "../../loadtest/flags.ts";
 import { cluster, helper, runMain, until, type Cluster, type Finished } from "./processes.ts";
 import type { Recorded } from "./scripted-server.ts";
 
@@ -89,29 +91,36 @@ test("another site's page cannot start a run, nor a run leave for another host",
   expect(code.status).toBe(403);
 });
 
-test("a worker killed in mid-run is noticed within seconds, its users move, and the result says so", async () => {
-  const second = stack.startWorker();
-  await until(async () => (await state())["workers"] === 2);
-  await post("/swarm", "user_count=100&spawn_rate=200");
-  await until(
-    async () => (await stats()).workers.filter((one) => one.user_count === 50).length === 2,
-  );
-  second.kill("SIGKILL");
-  const killed = performance.now();
-  await until(async () => (await stats()).workers.some((one) => one.state === "missing"), 10);
-  await until(
-    async () =>
-      (await stats()).user_count === 100 &&
-      (await stats()).workers.some((one) => one.user_count === 100),
-    10,
-  );
-  expect(performance.now() - killed).toBeLessThan(10_000);
-  await post("/stop", "");
-  await until(async () => (await stats()).state === "stopped");
-  const [newest] = (await (await fetch(`${stack.url}/api/runs`)).json()) as [{ id: string }];
-  const events = await (await fetch(`${stack.url}/api/runs/${newest.id}`)).text();
-  expect(events).toMatch(/was lost with 50 users/);
-});
+// Killed, its connection ends; stopped, it says nothing any more.
+test.each(["SIGKILL", "SIGSTOP"] as const)(
+  "a worker that is gone in mid-run (%s) is noticed within seconds, its users move, and the result says so",
+  async (signal) => {
+    const second = stack.startWorker();
+    await until(async () => (await state())["workers"] === 2);
+    await post("/swarm", "user_count=100&spawn_rate=200");
+    await until(
+      async () => (await stats()).workers.filter((one) => one.user_count === 50).length === 2,
+    );
+    second.kill(signal);
+    const gone = performance.now();
+    await until(async () => (await stats()).workers.some((one) => one.state === "missing"), 15);
+    await until(
+      async () =>
+        (await stats()).user_count === 100 &&
+        (await stats()).workers.some((one) => one.user_count === 100),
+      15,
+    );
+    console.log(
+      `${signal}: noticed, and its users moved, after ${Math.round(performance.now() - gone)} ms`,
+    );
+    await post("/stop", "");
+    await until(async () => (await stats()).state === "stopped");
+    const [newest] = (await (await fetch(`${stack.url}/api/runs`)).json()) as [{ id: string }];
+    const events = await (await fetch(`${stack.url}/api/runs/${newest.id}`)).text();
+    expect(events).toMatch(/was lost with 50 users/);
+    second.kill("SIGKILL");
+  },
+);
 
 const state = async (): Promise<Record<string, unknown>> =>
   (await (await fetch(`${stack.url}/api/state`)).json()) as Record<string, unknown>;
@@ -267,4 +276,63 @@ test("a scenario's file runs its own code on every worker", async () => {
   expect(stdout).toMatch(/never good/);
   expect(stdout).toMatch(/fine +\d+ +0 \(/);
   expect(readFileSync(`${csv}_exceptions.csv`, "utf8")).toContain('"boom, quoted"');
+});
+
+test("a run waits for the workers it expects, and says when they do not come", async () => {
+  const { request } = parseFlags(["-u", "4", "-r", "9", "-t", "1s", "--expect-workers", "2"]);
+  const before = (await state())["workers"] as number;
+  const expected = { ...request, expectWorkers: before + 1 };
+  const [refused] = await stack.drive({ ...expected, expectWorkersMaxWait: 1 });
+  expect(refused).toEqual({
+    refused: expect.stringContaining(
+      `${before} of ${before + 1} workers joined within 1 s`,
+    ) as string,
+  });
+  const driven = stack.drive(expected);
+  await until(async () => (await state())["state"] === "spawning");
+  stack.startWorker();
+  const events = (await driven).flatMap((line) => ("event" in line ? [line.event] : []));
+  expect(events[0]?.type).toBe("started");
+  expect(events.at(-1)).toMatchObject({ type: "ended", reason: "run time over" });
+  const last = events.findLast((event) => event.type === "tick");
+  expect(last?.workers.filter((one) => one.state === "ready").length).toBe(before + 1);
+});
+
+/** A local run with its page, and where that is. */
+async function withPage(...args: string[]) {
+  const { child, finished } = runMain("run", "-H", server.url, "--web-port", "0", ...args);
+  const url = await new Promise<string>((resolve) => {
+    child.stderr?.on("data", (text: Buffer) => {
+      const found = /the page is on (\S+)/.exec(text.toString())?.[1];
+      if (found !== undefined) resolve(found);
+    });
+  });
+  return { child, finished, url };
+}
+
+test("with --autostart the run begins at once and is on a page, until --autoquit", async () => {
+  const { finished, url } = await withPage(
+    ...["-u", "5", "-r", "50", "-t", "3s", "--autostart", "--autoquit", "1s"],
+  );
+  await until(async () => {
+    const reply = await fetch(`${url}/stats/requests`);
+    return ((await reply.json()) as Stats).state === "running";
+  });
+  const { code, stdout } = await finished;
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/Aggregated +\d+ +0 \(0\.00%\)/);
+});
+
+test("without --autostart the page waits to be told, and Ctrl-C ends it", async () => {
+  const { child, finished, url } = await withPage("-u", "7", "-r", "50");
+  const { defaults, state: idle } = (await (await fetch(`${url}/api/state`)).json()) as ServerState;
+  expect([idle, defaults.user_count, defaults.host]).toEqual(["ready", "7", server.url]);
+  const form = new URLSearchParams({ user_count: "3", spawn_rate: "30" });
+  expect((await fetch(`${url}/swarm`, { method: "POST", body: form })).ok).toBe(true);
+  await until(async () => {
+    const reply = await fetch(`${url}/stats/requests`);
+    return ((await reply.json()) as Stats).user_count === 3;
+  });
+  child.kill("SIGINT");
+  expect((await finished).code).toBe(0);
 });

@@ -36,6 +36,8 @@ export async function startContainer(options: {
   environment?: Readonly<Record<string, string>>;
   /** A folder mounted as `/model` and served. */
   model?: string;
+  /** More arguments of `docker run`. */
+  args?: readonly string[];
 }): Promise<Container> {
   const environment = {
     LOG_LEVEL: "error",
@@ -54,6 +56,7 @@ export async function startContainer(options: {
     ],
     ...(options.model ? ["-v", `${options.model}:/model:ro`] : []),
     ...Object.entries(environment).flatMap(([key, value]) => ["-e", `${key}=${value}`]),
+    ...(options.args ?? []),
     IMAGE,
   );
   const address = await docker(
@@ -67,7 +70,7 @@ export async function startContainer(options: {
     await docker("stop", "-t", "20", id);
     const exitCode = Number(await docker("inspect", "-f", "{{.State.ExitCode}}", id));
     const { stdout, stderr } = await run("docker", ["logs", id]);
-    await docker("rm", "-f", id);
+    await docker("rm", "-f", "-v", id);
     return { exitCode, logs: stdout + stderr };
   };
   try {

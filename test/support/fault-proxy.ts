@@ -29,27 +29,37 @@ export interface FaultProxy {
   fault: Fault;
   /** Connections taken since the start. */
   readonly connections: number;
+  /** Answers that the present fault has spoilt. */
+  readonly spoilt: number;
   close(): Promise<void>;
 }
 
 /** A TCP proxy on loopback before `host`:`port` that does to answers what its `fault` says. */
 export async function faultProxy(host: string, port: number): Promise<FaultProxy> {
   const sockets = new Set<Socket>();
-  const state = { fault: { kind: "none" } as Fault, connections: 0 };
+  const state = { fault: { kind: "none" } as Fault, connections: 0, spoilt: 0 };
   const server: Server = createServer((near) => {
     state.connections++;
     const { fault } = state;
     keep(near);
+    let touched = false;
+    /** Once for an answer. */
+    const spoil = (): void => {
+      if (!touched) state.spoilt++;
+      touched = true;
+    };
     if (fault.kind === "down") {
+      spoil();
       near.resetAndDestroy();
       return;
     }
     if (fault.kind === "silent") {
-      near.resume();
+      near.once("data", spoil).resume();
       return;
     }
     if (fault.kind === "error") {
       near.once("data", () => {
+        spoil();
         near.end("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\noops");
       });
       return;
@@ -67,18 +77,23 @@ export async function faultProxy(host: string, port: number): Promise<FaultProxy
       passed += piece.length;
       switch (fault.kind) {
         case "slow":
+          spoil();
           setTimeout(() => near.write(piece), fault.ms);
           return;
         case "corrupt": {
           const place = fault.at - start;
           const changed = Buffer.from(piece);
           const byte = changed[place];
-          if (byte !== undefined) changed[place] = byte ^ 0xff;
+          if (byte !== undefined) {
+            changed[place] = byte ^ 0xff;
+            spoil();
+          }
           near.write(changed);
           return;
         }
         case "stall":
         case "truncate":
+          if (passed > fault.after) spoil();
           if (start < fault.after) near.write(piece.subarray(0, fault.after - start));
           if (fault.kind === "truncate" && passed > fault.after) far.destroy();
           return;
@@ -100,11 +115,15 @@ export async function faultProxy(host: string, port: number): Promise<FaultProxy
     },
     set fault(fault) {
       state.fault = fault;
+      state.spoilt = 0;
       // What is under way meets the new fault on its next connection.
       for (const socket of sockets) socket.destroy();
     },
     get connections() {
       return state.connections;
+    },
+    get spoilt() {
+      return state.spoilt;
     },
     async close() {
       for (const socket of sockets) socket.destroy();

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,6 +10,10 @@ export interface RunningService {
   readonly url: string;
   /** `GET path`, the body as JSON. */
   get(path: string): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** What `GET path` answers to many at once, each on a connection of its own: every different answer. */
+  everywhere(path: string): Promise<readonly { status: number; text: string }[]>;
+  /** The processes that the first one has started. */
+  workers(): Promise<readonly number[]>;
   stop(): Promise<void>;
 }
 
@@ -17,12 +21,16 @@ export interface RunningService {
 export async function runService(settings: {
   readonly mlflowUrl: string;
   readonly model: string;
+  readonly modelStage?: string;
   readonly cacheFolder: string;
   readonly s3?: { readonly url: string; readonly accessKey: string; readonly secretKey: string };
+  /** PEM of a private certificate authority. */
+  readonly ca?: string;
 }): Promise<RunningService> {
   const folder = await mkdtemp(join(tmpdir(), "service-"));
   const port = await freePort();
-  const { s3, ...given } = settings;
+  const { s3, ca, ...given } = settings;
+  if (ca !== undefined) await writeFile(join(folder, "ca.pem"), ca);
   if (s3) {
     await writeFile(join(folder, "s3-access-key"), s3.accessKey);
     await writeFile(join(folder, "s3-secret-key"), s3.secretKey);
@@ -48,6 +56,15 @@ export async function runService(settings: {
     async get(path) {
       const reply = await fetch(url + path);
       return { status: reply.status, body: (await reply.json()) as Record<string, unknown> };
+    },
+    async everywhere(path) {
+      const answers = await Promise.all(Array.from({ length: 40 }, () => getOnce(url + path)));
+      return [...new Map(answers.map((each) => [`${each.status} ${each.text}`, each])).values()];
+    },
+    async workers() {
+      const { pid = 0 } = child;
+      const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+      return text.trim().split(" ").filter(Boolean).map(Number);
     },
     async stop() {
       const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -126,6 +143,20 @@ export function steadyLoad(url: string, body: string, perSecond: number) {
     },
   };
 }
+
+/** On a connection of its own: the kernel gives each to one of the processes that listen. */
+const getOnce = (url: string): Promise<{ status: number; text: string }> =>
+  new Promise((resolve, reject) => {
+    request(url, { agent: false }, (reply) => {
+      let text = "";
+      reply.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+      reply.once("end", () => {
+        resolve({ status: reply.statusCode ?? 0, text });
+      });
+    })
+      .once("error", reject)
+      .end();
+  });
 
 async function freePort(): Promise<number> {
   const probe = createServer();

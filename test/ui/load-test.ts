@@ -1,13 +1,17 @@
 // A load test on this host: a master and one worker, as their containers run them.
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "../../toolchain/clone.mjs";
+import type { ToldSearch } from "../../loadtest/told-search.ts";
 import { freePort } from "../clone.ts";
 
 export interface LoadTest {
   readonly url: string;
+  /** Tells the page of a capacity search, as the search's own command does. */
+  tell(search: ToldSearch): Promise<void>;
   /** Ends the master and, when `meanwhile` is over, starts it again. */
   restartMaster(meanwhile: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
@@ -32,7 +36,11 @@ export async function startLoadTest(targetPort: number, token?: string): Promise
       ...shared,
       listen: { host: "127.0.0.1", port, workerPort },
       runsDir: join(dir, "runs"),
-      stack: { name: "ui-test", platform: "container" },
+      stack: {
+        name: "ui-test",
+        platform: "container",
+        image: "sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+      },
       scrape: { dns: "127.0.0.1", port: targetPort },
     }),
   );
@@ -64,6 +72,15 @@ export async function startLoadTest(targetPort: number, token?: string): Promise
   const workerProcess = start("worker", worker);
   return {
     url,
+    async tell(search) {
+      const child = spawn(process.execPath, ["loadtest/main.ts", "tell", "--settings", master], {
+        cwd: root,
+        stdio: ["pipe", "ignore", "inherit"],
+      });
+      child.stdin.end(JSON.stringify(search));
+      const [code] = (await once(child, "exit")) as [number | null];
+      if (code !== 0) throw new Error(`The search could not be told: ${code ?? "by a signal"}.`);
+    },
     async restartMaster(meanwhile) {
       await end(masterProcess);
       await meanwhile();

@@ -35,12 +35,22 @@ const dialogs: Record<Dialog, { title: string; body: (s: State, a: Actions) => T
   token: { title: "Sign in", body: tokenForm },
 };
 
+/** What a dialog returns that the page closed, and not the browser of its own accord. */
+export const closedByDrawing = "drawn";
+
 function dialog(state: State, actions: Actions): TemplateResult {
   const shown = state.dialog === null ? undefined : dialogs[state.dialog];
   return html`<dialog
     aria-labelledby="dialog-title"
-    @close=${() => {
-      if (state.dialog !== null) actions.close();
+    @cancel=${(event: Event) => {
+      // Escape: closed by the next drawing, as by any button.
+      event.preventDefault();
+      actions.close();
+    }}
+    @close=${(event: Event) => {
+      // Told late: a dialog that was opened again since then stays.
+      const { open, returnValue } = event.currentTarget as HTMLDialogElement;
+      if (!open && returnValue !== closedByDrawing && state.dialog !== null) actions.close();
     }}
   >
     ${

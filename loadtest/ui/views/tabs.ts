@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Actions } from "../app.ts";
 import type { State } from "../state.ts";
+import { capacity } from "./capacity.ts";
 import { charts } from "./charts.ts";
 import { download } from "./download.ts";
 import { exceptions, failures, logs, ratio, workers } from "./lists.ts";
@@ -32,6 +33,7 @@ const tabs: readonly Tab[] = [
   { id: "download", title: "Download data", panel: download, live: true },
   { id: "logs", title: "Logs", panel: logs },
   { id: "workers", title: "Workers", panel: workers },
+  { id: "capacity", title: "Capacity", panel: capacity, live: true },
   { id: "runs", title: "Runs", panel: runs, live: true },
 ];
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { emptyView, fold, type RunView } from "../../events.ts";
 import { ended, row, started, tick } from "../sample.ts";
+import type { ToldSearch, ToldTrial } from "../../told-search.ts";
+import { cellOf, standing } from "./capacity.ts";
 import { limitedBy } from "./header.ts";
 import { ratios } from "./lists.ts";
 import { sorted } from "./table.ts";
@@ -55,6 +57,69 @@ describe("tabs", () => {
     expect(tabOf("#runs", firstState("live"))).toBe("runs");
     expect(tabOf("#runs", firstState("report"))).toBe("statistics");
     expect(tabOf("#nonsense", firstState("live"))).toBe("statistics");
+  });
+});
+
+describe("a capacity search", () => {
+  const at = (cpus: number) => ({ cpus, memory: 128, replicas: 1 });
+  const made = (cpus: number, verdict: ToldTrial["verdict"]): ToldTrial => ({
+    limits: at(cpus),
+    verdict,
+    purpose: "search",
+    said: "",
+    p95: 1,
+    rps: 1,
+    failures: 0,
+    seconds: 1,
+  });
+  const search: ToldSearch = {
+    question: "100 users",
+    axes: { cpus: [0.1, 0.2, 0.5, 1], memory: [128], replicas: [1] },
+    trials: [
+      made(0.1, "fail"),
+      made(0.2, "pass"),
+      made(0.2, "void"),
+      made(0.2, "unstable"),
+      made(0.5, "pass"),
+      made(0.5, "pass"),
+    ],
+    now: { limits: at(0.2), purpose: "confirm" },
+    best: { limits: at(0.5), proven: false },
+    ended: false,
+  };
+
+  test("is a map of what held, of how many trials; void ones say nothing", () => {
+    const kinds = search.axes.cpus.map((cpus) => cellOf(search, at(cpus)));
+    expect(kinds.map(({ kind }) => kind)).toEqual(["fails", "mixed", "holds", "untried"]);
+    expect(kinds.map(({ passed, made: of }) => `${passed}/${of}`)).toEqual([
+      "0/1",
+      "1/2",
+      "2/2",
+      "0/0",
+    ]);
+    expect(kinds.map(({ best, now }) => [best, now])).toEqual([
+      [false, false],
+      [false, true],
+      [true, false],
+      [false, false],
+    ]);
+  });
+
+  test("says how it stands, and calls nothing an answer that is not proven", () => {
+    expect(standing(search)).toBe(
+      "The best so far is 0.5 CPU, 128 MiB. Trial 7: 0.2 CPU, 128 MiB (confirm).",
+    );
+    const proven = { limits: at(0.5), proven: true };
+    expect(standing({ ...search, best: proven, now: null, ended: true })).toBe(
+      "The answer is 0.5 CPU, 128 MiB, and less does not hold.",
+    );
+    expect(standing({ ...search, now: null, ended: true })).toContain("not yet proven");
+    expect(standing({ ...search, best: null, now: null, ended: true })).toContain("nothing held");
+  });
+
+  test("outlives the runs it is made of", () => {
+    const view = run(started(), { type: "capacity", search }, ended(), started(), tick(1));
+    expect(view.capacity).toBe(search);
   });
 });
 

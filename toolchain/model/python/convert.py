@@ -182,10 +182,15 @@ def compare(model, sample, outputs):
         agree = relative <= TOLERANCE
         difference = float(relative[agree].max()) if agree.any() else None
     disagreements = [
-        {"row": int(k), "original": expected[k].tolist(), "converted": given[k].tolist()}
+        {"row": int(k), "original": plain(expected[k]), "converted": plain(given[k])}
         for k in np.flatnonzero(~agree)
     ]
     return Agreement(len(expected), int(agree.sum()), difference, disagreements)
+
+
+def plain(value):
+    """A label or prediction as JSON has it; texts are such already."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def convert(model, sample):
