@@ -266,11 +266,11 @@ describe("a Swarm of two nodes", () => {
       ["worker", 2, 2],
     ]);
     await stack.clean();
-    await stack.destroy();
   });
 
   test("joins an overlay that is there, sends its load on it, and leaves it as it was", async () => {
     manager.docker("network", "create", "-d", "overlay", "--attachable", "internal_net");
+    await stack.destroy();
     await stack.upWith({ network: "internal_net", ...published() });
     expectPrediction(`http://127.0.0.1:${stack.port("apiPort")}`);
     await loadInside();
