@@ -140,6 +140,8 @@ frontend status
   http-request use-service prometheus-exporter if { path /metrics }
   stats enable
   stats uri /
+  # Without legends the counters name no replica's address.
+  stats show-legends
   stats refresh 5s
 `;
 }

@@ -2,7 +2,7 @@
 // others; and several gateways and load-test workers, on two engines.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { baseImages } from "../toolchain/versions.mjs";
 import { Report } from "./swarm-report.ts";
@@ -163,7 +163,13 @@ describe("a Swarm of two nodes", () => {
         return "";
       }
     };
-    return expect.poll(health, { timeout: 180_000, interval: 1000 }).toContain("200 OK");
+    // Not `expect.poll`, which only a test may use.
+    return vi.waitFor(
+      () => {
+        expect(health()).toContain("200 OK");
+      },
+      { timeout: 180_000, interval: 1000 },
+    );
   }
 
   async function publish(): Promise<void> {
@@ -260,11 +266,11 @@ describe("a Swarm of two nodes", () => {
       ["worker", 2, 2],
     ]);
     await stack.clean();
-    await stack.destroy();
   });
 
   test("joins an overlay that is there, sends its load on it, and leaves it as it was", async () => {
     manager.docker("network", "create", "-d", "overlay", "--attachable", "internal_net");
+    await stack.destroy();
     await stack.upWith({ network: "internal_net", ...published() });
     expectPrediction(`http://127.0.0.1:${stack.port("apiPort")}`);
     await loadInside();
