@@ -63,7 +63,7 @@ test("keeps the replicas it knows while DNS does not answer, and drops at once w
 
 test("shares what a replica may have in flight with the other gateways", () => {
   const half = gatewayConfig({ serviceName: "inference", deadline: 10_000, gateways: 2 });
-  expect(half).toMatch(/maxconn 64 pool-max-conn 64/);
+  expect(half).toMatch(/maxconn 32 pool-max-conn 32/);
 });
 
 test("does not publish metrics", () => {
