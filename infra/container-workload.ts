@@ -123,8 +123,9 @@ export class ContainerWorkload extends pulumi.ComponentResource implements Workl
         {
           parent: this,
           deleteBeforeReplace: args.replaceInPlace ?? false,
-          // The engine could change it in place, but what runs has taken its measure at the start.
-          replaceOnChanges: ["memory", "memorySwap"],
+          // The engine could change its memory in place, but what runs has taken its measure at the
+          // start. Other mounts it could not, and the provider would only write down that it had.
+          replaceOnChanges: ["memory", "memorySwap", "mounts"],
         },
       );
       return container.id;
