@@ -33,6 +33,7 @@ describe("sizing", () => {
     expect(nodeFlags(size(0.2, 80))).toEqual([
       "--max-old-space-size=32",
       "--max-semi-space-size=4",
+      "--always-sparkplug",
     ]);
   });
 });
