@@ -72,6 +72,8 @@ export interface BatcherOptions {
   /** ms from arrival within which a job must have its result. */
   readonly deadline: number;
   readonly observer: BatchObserver;
+  /** Told the rows of the last batch when nothing waits any more; see pace.ts. */
+  readonly rest?: ((rows: number) => void) | undefined;
   /** Clock in ms. */
   readonly now?: () => number;
 }
@@ -175,12 +177,14 @@ export class Batcher {
 
   readonly #turn = (): void => {
     const end = this.#now() + TURN_MS;
+    let rows = 0;
     do {
       const parts = this.#collect();
       if (parts.length === 0) break;
       this.#dispatch(parts);
       const now = this.#now();
-      this.#rate.record(rowsOf(parts), now - this.#busySince);
+      rows = rowsOf(parts);
+      this.#rate.record(rows, now - this.#busySince);
       this.#busySince = now;
     } while (!this.#shared && this.#busySince < end);
     if (this.#waiting.length > 0) {
@@ -192,6 +196,7 @@ export class Batcher {
     const done = this.#whenDrained;
     this.#whenDrained = [];
     for (const resolve of done) resolve();
+    this.#options.rest?.(rows);
   };
 
   /** Most rows the next run may have. */

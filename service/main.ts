@@ -14,6 +14,7 @@ import { ModelSlot } from "./model/slot.ts";
 import { checkFits, modelOnTrial, tryModel } from "./model/trial.ts";
 import { watchMetrics } from "./model/watch-metrics.ts";
 import type { Watcher } from "./model/watch.ts";
+import { pacer } from "./pace.ts";
 import { createHttpServer, drain } from "./server.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
@@ -45,7 +46,11 @@ async function start(): Promise<void> {
   const sizing = chooseSizing(limits, availableParallelism());
   const log = createLogger(settings.logLevel);
   const metrics = new Metrics(limits, sizing);
-  const slot = new ModelSlot({ ...settings, observer: metrics });
+  const slot = new ModelSlot({
+    ...settings,
+    observer: metrics,
+    rest: settings.batching ? pacer(limits.cpus) : undefined,
+  });
   metrics.watch(slot);
   const follows = settings.mlflowUrl !== "" && settings.modelFile === "";
   const state = { draining: false, closing: false };
