@@ -1,13 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Several engines on one machine, or what overload does: on a machine with nothing else to do.
-const quiet = [
-  "test/swarm.test.ts",
-  "test/swarm-dependencies.test.ts",
-  "test/capacity.test.ts",
-  "test/service/clients.test.ts",
-  "test/service/limits.test.ts",
-];
+// Three engines on one machine under a constant load: with nothing else to do on it.
+const quiet = ["test/swarm.test.ts", "test/swarm-dependencies.test.ts"];
 
 // unit: no engine, no network, beside the code it tests.
 // engine: a real Docker engine, one file at a time, in test/.
