@@ -2,7 +2,7 @@
 import { limitsText } from "../space.ts";
 import type { Second } from "../observation.ts";
 import { besides, borderTrials, passMaps, type ReportData } from "./data.ts";
-import { summary, verdictText } from "./markdown.ts";
+import { declaredText, summary, verdictText } from "./markdown.ts";
 
 const escaped = (text: string): string =>
   text.replace(
@@ -75,9 +75,7 @@ ${rows
   );
   const declared = data.declared.map(({ who, limits, published }) => {
     const same = data.trials.findLast((one) => limitsText(one.limits) === limitsText(limits));
-    const why = data.notRunnable.find((one) => limitsText(one.limits) === limitsText(limits))?.why;
-    const here = same ? verdictText(same) : why ? `not runnable here: ${why}` : "not run yet";
-    return `<tr><td>${escaped(who)}</td><td>${escaped(limitsText(limits))}</td><td>${escaped(published)}</td><td class="${same?.verdict ?? "impossible"}">${escaped(here)}</td></tr>`;
+    return `<tr><td>${escaped(who)}</td><td>${escaped(limitsText(limits))}</td><td>${escaped(published)}</td><td class="${same?.verdict ?? "impossible"}">${bold(declaredText(data, limits))}</td></tr>`;
   });
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -1,7 +1,7 @@
 // The report as Markdown.
 import { cost } from "../price.ts";
 import type { TrialRecord } from "../record.ts";
-import { limitsKey, limitsText } from "../space.ts";
+import { limitsKey, limitsText, type Limits } from "../space.ts";
 import { besides, passMaps, type ReportData } from "./data.ts";
 
 const ms = (value: number | undefined): string =>
@@ -15,11 +15,34 @@ export function verdictText({ verdict, said, cause, evidence }: TrialRecord): st
   return `${said}${why}`.replaceAll("|", "\\|");
 }
 
+/** What became of a declared configuration here, in words. */
+export function declaredText(
+  { trials, notRunnable }: Pick<ReportData, "trials" | "notRunnable">,
+  limits: Limits,
+): string {
+  const trial = trials.findLast((one) => limitsKey(one.limits) === limitsKey(limits));
+  if (trial) {
+    const { latency } = trial;
+    const seen = latency
+      ? `p50 ${latency.p50.toFixed(1)} ms, p95 ${latency.p95.toFixed(0)} ms, max ${latency.max.toFixed(0)} ms; `
+      : "";
+    return `**${trial.verdict}**: ${seen}${verdictText(trial)}`;
+  }
+  const why = notRunnable.find((one) => limitsKey(one.limits) === limitsKey(limits))?.why;
+  return why === undefined ? "not run yet" : `not runnable here: ${why}`;
+}
+
 /** The answer in a few lines. */
 export function summary(data: ReportData): string[] {
   const { certificate, trials, plan, slo } = data;
   const minutes = trials.reduce((sum, { took }) => sum + took.total, 0) / 60;
   const spent = `${trials.length} trials, ${minutes.toFixed(1)} min`;
+  if (data.declared.length > 0) {
+    const passed = trials.filter(({ verdict }) => verdict === "pass").length;
+    return [
+      `${passed} of ${spent}, passed; ${data.notRunnable.length} of ${data.declared.length} configurations are larger than this machine. ${data.ending}`.trim(),
+    ];
+  }
   if (certificate === null) {
     return [
       `No configuration was proven to hold ${plan.users} users at ${slo} (${spent}). ${data.ending}`,
@@ -96,14 +119,7 @@ export function markdown(data: ReportData): string {
     ].join("\n");
   });
   const declared = data.declared.map(({ who, limits, published }) => {
-    const trial = trials.findLast((one) => limitsKey(one.limits) === limitsKey(limits));
-    const why = data.notRunnable.find((one) => limitsKey(one.limits) === limitsKey(limits))?.why;
-    const here = trial
-      ? `**${trial.verdict}**: ${verdictText(trial)}`
-      : why === undefined
-        ? "not run yet"
-        : `not runnable here: ${why}`;
-    return cells(who, limitsText(limits), published, here);
+    return cells(who, limitsText(limits), published, declaredText(data, limits));
   });
   return [
     `# ${data.title}\n`,
