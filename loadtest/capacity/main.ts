@@ -38,7 +38,7 @@ is brought back to them. Stopped or killed, the same command goes on where it wa
       --settle TIME        after all users are there, before latencies count (10s)
       --steady TIME        what latencies are taken from (30s)
       --cpu-price, --gb-price N   an hour (0.04 and 0.0045)
-  -s, --stack NAME         dev or swarm (dev)
+  -s, --stack NAME         a stack with platform container (dev)
       --apply              write the answer into the stack's settings, and show the preview
       --fresh              forget what an earlier search of the same question found
       --json               the report as JSON on standard output

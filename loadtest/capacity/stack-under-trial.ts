@@ -79,6 +79,12 @@ export class StackUnderTrial {
         `there is no stack ${name} in this project: Pulumi.${name}.yaml is missing.`,
       );
     }
+    const settings = parseDocument(readFileSync(settingsFile(name), "utf8"));
+    if (settings.getIn(["config", `${prefix}:platform`]) === "swarm") {
+      throw new UserError(
+        `the stack ${name} is a Swarm's, whose tasks on other nodes cannot be watched from here. Allowed: a stack with platform container, such as dev.`,
+      );
+    }
     mkdirSync(folder, { recursive: true });
     const infra = join(folder, "infra");
     rmSync(infra, { force: true });
