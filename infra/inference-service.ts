@@ -45,11 +45,15 @@ export class InferenceService extends pulumi.ComponentResource {
         files: [
           {
             path: "/run/inference/settings.json",
-            content: JSON.stringify({
-              host: "0.0.0.0",
-              deadline: `${config.deadline}ms`,
-              ...dependencies?.settings,
-            }),
+            // A replica cannot find out what image it runs in; who measures it asks it for that.
+            content: pulumi.output(image).apply((running) =>
+              JSON.stringify({
+                host: "0.0.0.0",
+                deadline: `${config.deadline}ms`,
+                image: running,
+                ...dependencies?.settings,
+              }),
+            ),
           },
           ...(dependencies?.files ?? []),
         ],

@@ -9,8 +9,6 @@ import { runWorkload, type WorkloadArgs } from "./workload.ts";
 export interface LoadTestArgs {
   readonly stack: string;
   readonly image: pulumi.Input<string>;
-  /** What the replicas run: finished runs are kept with it. */
-  readonly serviceImage: pulumi.Input<string>;
   readonly network: TrafficNetwork;
   /** The gateway, as it is reached inside the network. */
   readonly target: string;
@@ -25,8 +23,7 @@ const isLoopback = (address: string): boolean => address.startsWith("127.");
 
 /**
  * The load test: a master with its web UI, and workers that send the requests. Nothing here changes
- * with the limits of the service: what a run was measured against is read from the replicas, but for
- * their image, which they cannot know.
+ * with the limits of the service: what a run was measured against is read from the replicas.
  */
 export class LoadTest extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
@@ -52,13 +49,8 @@ export class LoadTest extends pulumi.ComponentResource {
       listen: { host: "0.0.0.0", port: masterPort, workerPort },
       allowedHosts: [network.loadtestName, ...(guarded ? [config.bind] : [])],
     };
-    const masterSettings = pulumi
-      .output(args.serviceImage)
-      .apply((serviceImage) =>
-        JSON.stringify({ ...settings, stack: { ...settings.stack, image: serviceImage } }),
-      );
-    const files = (content: pulumi.Input<string>): WorkloadFile[] => [
-      { path: `${folder}/settings.json`, content },
+    const files: WorkloadFile[] = [
+      { path: `${folder}/settings.json`, content: JSON.stringify(settings) },
       { path: `${folder}/secret`, content: secret },
       ...(guarded ? [{ path: `${folder}/token`, content: this.token }] : []),
     ];
@@ -66,7 +58,7 @@ export class LoadTest extends pulumi.ComponentResource {
       stack,
       image: args.image,
       command: ["node", "/app/main.mjs", role, "--settings", `${folder}/settings.json`],
-      files: files(role === "master" ? masterSettings : JSON.stringify(settings)),
+      files,
       networks: [{ network, ...(role === "master" ? { alias: network.loadtestName } : {}) }],
       stopGraceSeconds: 10,
     });

@@ -229,16 +229,11 @@ describe("the declared dev stack", () => {
     );
   });
 
-  test("tells the load test's master, and nobody else, which image the replicas run", async () => {
+  test("tells a replica which image it runs in, and the load test nothing of it", async () => {
     await declare();
-    const stackOf = (name: string): unknown =>
-      (JSON.parse(files(name)["settings.json"] ?? "{}") as { stack?: unknown }).stack;
-    expect(stackOf("loadtest")).toEqual({
-      name: "dev",
-      platform: "container",
-      image: "sha256:service",
-    });
-    expect(stackOf("loadtest-worker")).toEqual({ name: "dev", platform: "container" });
+    const settings = files("inference")["settings.json"] ?? "{}";
+    expect(JSON.parse(settings)).toMatchObject({ image: "sha256:service" });
+    expect(files("loadtest")["settings.json"]).not.toContain("sha256:service");
   });
 
   test("does not touch the load test or the gateway when the service's limits change", async () => {
@@ -370,7 +365,11 @@ describe("dependencies that run elsewhere", () => {
 
 test("without dependencies the service knows of none", async () => {
   await declare();
-  expect(settings()).toEqual({ host: "0.0.0.0", deadline: "10000ms" });
+  expect(settings()).toEqual({
+    host: "0.0.0.0",
+    deadline: "10000ms",
+    image: "sha256:service",
+  });
   expect(Object.keys(files("inference"))).toEqual(["settings.json"]);
   expect(networks("service")[0]).toHaveLength(1);
   expect(part("service")[0]?.inputs).toMatchObject({

@@ -39,14 +39,7 @@ export function declareStack(stack: string, config: StackConfig, builds: Builds)
   );
   const loadtest = new LoadTest(
     "loadtest",
-    {
-      stack,
-      image: image("loadtest"),
-      serviceImage,
-      network,
-      target: gateway.internalUrl,
-      config,
-    },
+    { stack, image: image("loadtest"), network, target: gateway.internalUrl, config },
     where,
   );
 

@@ -5,7 +5,7 @@ import { describeRequest, type RunRequest } from "./run-request.ts";
 import { fetchOpenApi, predictions } from "./scenario/default.ts";
 import { Recorder } from "./server/recorder.ts";
 import type { RunStore } from "./server/runs.ts";
-import type { DeclaredStack, Scraper } from "./server/scrape.ts";
+import type { Scraper } from "./server/scrape.ts";
 import type { ScenarioData } from "./engine/plan.ts";
 import type { Report } from "./engine/host.ts";
 import type { WorkerRow } from "./events.ts";
@@ -16,7 +16,7 @@ export interface MasterOptions {
   target: string;
   /** Others a run may load; "*" is any. */
   allowedTargets: readonly string[];
-  stack: DeclaredStack | null;
+  stack: { name: string; platform: string } | null;
   /** What runs that bring no scenario do; null posts predictions. */
   scenario?: { name: string; data: ScenarioData } | null;
   runs: RunStore;
@@ -165,8 +165,7 @@ export class Master {
     const { stack, scraper, target } = this.options;
     if (stack === null || host !== target) return null;
     if (scraper !== null) return scraper.facts(stack, host);
-    const unread = { cpus: null, memory: null, replicas: null, model: null };
-    return { ...stack, ...unread, image: stack.image ?? null };
+    return { ...stack, cpus: null, memory: null, replicas: null, image: null, model: null };
   }
 
   stop(reason: string, graceMs?: number): void {

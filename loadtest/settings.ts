@@ -35,14 +35,7 @@ const schema = z.strictObject({
   /** Engine processes of one worker container; one for each whole core unless told. */
   processes: z.int().min(1).max(256).optional(),
   /** Which stack this is; what its replicas are is read from them when a run begins. */
-  stack: z
-    .strictObject({
-      name: z.string(),
-      platform: z.string(),
-      /** What the replicas run: a digest, or an image's id. They cannot know it themselves. */
-      image: z.string().optional(),
-    })
-    .optional(),
+  stack: z.strictObject({ name: z.string(), platform: z.string() }).optional(),
   /** Where each replica of the service publishes its metrics: a name with one A record each, or an address. */
   scrape: z.strictObject({ dns: z.string(), port: z.int() }).optional(),
 });

@@ -45,7 +45,7 @@ async function start(): Promise<void> {
   const limits = readLimits();
   const sizing = chooseSizing(limits, availableParallelism());
   const log = createLogger(settings.logLevel);
-  const metrics = new Metrics(limits, sizing);
+  const metrics = new Metrics(limits, sizing, settings.image);
   const slot = new ModelSlot({
     ...settings,
     observer: metrics,

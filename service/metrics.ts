@@ -92,7 +92,8 @@ export class Metrics implements BatchObserver {
 
   #slot: ModelSlot | undefined;
 
-  constructor(limits: Limits, sizing: Sizing) {
+  /** @param image what the service runs in; empty where nobody said */
+  constructor(limits: Limits, sizing: Sizing, image = "") {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
 
@@ -178,6 +179,15 @@ export class Metrics implements BatchObserver {
       },
     });
 
+    if (image !== "") {
+      new Gauge({
+        name: "inference_info",
+        help: "The image that the service runs in.",
+        labelNames: ["image"],
+        registers,
+        aggregator: "max",
+      }).set({ image }, 1);
+    }
     gauge("inference_limit_cpus", "CPU quota in cores.", () => limits.cpus, "max");
     gauge("inference_limit_memory_bytes", "Memory limit.", () => limits.memoryBytes, "max");
     gauge("inference_threads", "Threads of ONNX Runtime in this process.", () => sizing.threads);

@@ -107,6 +107,8 @@ const FIELDS = {
   /** The longest from SIGTERM to the end, in ms. */
   grace: duration("15s"),
   logLevel: oneOf("info", ["trace", "debug", "info", "warn", "error", "silent"]),
+  /** The image that it runs in, as its stack calls it: told in the metrics. */
+  image: text("", "the digest or id of an image"),
   /** Whether a model with another signature may replace the running one. */
   allowContractChange: flag(false),
   /** MLflow's address; with it the model comes from its registry. */

@@ -2,7 +2,6 @@
 import { resolve4 } from "node:dns/promises";
 import { isIPv4 } from "node:net";
 import type { ReplicaSample, StackFacts } from "../events.ts";
-import type { Settings } from "../settings.ts";
 
 /** Values of one exposition by metric name; of several samples the sum, as for processes of one replica. */
 export function parseExposition(text: string): Map<string, number> {
@@ -16,8 +15,10 @@ export function parseExposition(text: string): Map<string, number> {
   return values;
 }
 
-/** What a stack says of itself; the rest is read from its replicas. */
-export type DeclaredStack = NonNullable<Settings["stack"]>;
+/** One label of one metric's first sample. */
+export const labelOf = (text: string, metric: string, label: string): string | null =>
+  new RegExp(`^${metric}\\{[^\\n]*?\\b${label}="((?:[^"\\\\]|\\\\.)*)"`, "m").exec(text)?.[1] ??
+  null;
 
 interface Seen {
   at: number;
@@ -144,7 +145,7 @@ export class Scraper {
   }
 
   /** What the stack is now. */
-  async facts(stack: DeclaredStack, target: string): Promise<StackFacts> {
+  async facts(stack: { name: string; platform: string }, target: string): Promise<StackFacts> {
     const addresses = await this.addresses();
     const first = addresses[0];
     const exposition =
@@ -164,7 +165,7 @@ export class Scraper {
       cpus: values.get("inference_limit_cpus") ?? null,
       memory: values.get("inference_limit_memory_bytes") ?? null,
       replicas: addresses.length === 0 ? null : addresses.length,
-      image: stack.image ?? null,
+      image: labelOf(exposition, "inference_info", "image"),
       model: model === null ? null : `${text(model.name)} ${text(model.version)}`.trim() || null,
     };
   }

@@ -9,7 +9,7 @@ import type { ToldSearch } from "../told-search.ts";
 import * as locust from "./locust.ts";
 import { Recorder } from "./recorder.ts";
 import { RunStore } from "./runs.ts";
-import { parseExposition, sampleOf } from "./scrape.ts";
+import { labelOf, parseExposition, sampleOf } from "./scrape.ts";
 
 const run = events([[counts("/predict", [1, 2, 3])], [counts("/predict", [4, 200], 1)]]);
 const quiet = (): undefined => undefined;
@@ -91,6 +91,7 @@ test("a replica's CPU and throttling are what changed between two looks", () => 
   const second = sampleOf("10.0.0.1", text(10.4, 120, 15), first.seen, 2000);
   expect(second.sample.cpu).toBeCloseTo(0.2);
   expect(second.sample.throttled).toBe(0.25);
+  expect(labelOf('a{x="1"} 1\nb{y="2",image="sha256:1"} 1', "b", "image")).toBe("sha256:1");
 });
 
 test("settings are refused by name when they are unknown or wrong", () => {

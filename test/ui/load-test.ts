@@ -36,11 +36,7 @@ export async function startLoadTest(targetPort: number, token?: string): Promise
       ...shared,
       listen: { host: "127.0.0.1", port, workerPort },
       runsDir: join(dir, "runs"),
-      stack: {
-        name: "ui-test",
-        platform: "container",
-        image: "sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-      },
+      stack: { name: "ui-test", platform: "container" },
       scrape: { dns: "127.0.0.1", port: targetPort },
     }),
   );

@@ -14,6 +14,7 @@ function metrics(): string {
   const { user, system } = process.cpuUsage();
   const periods = Math.floor(process.uptime() * 10);
   return [
+    'inference_info{image="sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f0"} 1',
     `inference_cpu_seconds_total ${(user + system) / 1e6}`,
     `inference_cpu_periods ${periods}`,
     `inference_cpu_throttled_periods ${Math.floor(periods / 8)}`,
