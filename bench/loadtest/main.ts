@@ -2,11 +2,12 @@
 // the other; then what thinking users cost. Writes its table into docs/benchmarks.md.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../../toolchain/clone.mjs";
+import { cpuSeconds, median, thousands } from "../measure.ts";
 import { writeSection } from "../section.ts";
 import { connections, generators, which, type Generator } from "./generators.ts";
 import { startNginx, type Server } from "./nginx.ts";
@@ -39,9 +40,6 @@ const generatorCore = 1;
 const say = (line: string): void => {
   console.error(line);
 };
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-const thousands = (value: number): string => Math.round(value).toLocaleString("en");
 
 /** From start to warm: Python's imports, JavaScript's compiler; and until all who think are there. */
 const warmUp = { busy: 3, thinking: 14 };
@@ -83,14 +81,6 @@ async function measure(
     server: (after.server - before.server) / passed,
   };
 }
-
-/** CPU seconds of all threads of a process so far. */
-const cpuSeconds = (pid: number): number =>
-  readdirSync(`/proc/${pid}/task`)
-    .map((task) =>
-      Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]),
-    )
-    .reduce((sum, nanoseconds) => sum + nanoseconds / 1e9, 0);
 
 const residentBytes = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;

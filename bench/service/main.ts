@@ -1,7 +1,7 @@
 // npm run bench:service: the service beside its peers, in one run, each on one core with wrk on another.
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { cpus, homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
@@ -13,6 +13,7 @@ import {
   startContainer,
   type Container,
 } from "../../test/service/container.ts";
+import { cpuSeconds, median, thousands } from "../measure.ts";
 import { writeSection } from "../section.ts";
 
 const run = promisify(execFile);
@@ -89,14 +90,6 @@ async function start(
   };
 }
 
-/** CPU time of all threads of a process so far, in µs. */
-const cpuMicros = (pid: number): number =>
-  readdirSync(`/proc/${pid}/task`)
-    .map((task) =>
-      Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]),
-    )
-    .reduce((sum, nanoseconds) => sum + nanoseconds / 1000, 0);
-
 /** One load by wrk on the second core. Throws Error when a request failed. */
 async function drive(
   server: Server,
@@ -113,7 +106,7 @@ async function drive(
     join(HERE, "rows.lua"),
     server.url,
   ];
-  const before = cpuMicros(server.pid);
+  const before = cpuSeconds(server.pid);
   const { stdout } = await run("taskset", [
     "-c",
     "1",
@@ -123,15 +116,12 @@ async function drive(
     names.join(","),
     String(rows),
   ]);
-  const used = cpuMicros(server.pid) - before;
+  const used = cpuSeconds(server.pid) - before;
   const result = JSON.parse(/RESULT (.*)/.exec(stdout)?.[1] ?? "") as Omit<Load, "cpuMicros">;
-  const load = { ...result, cpuMicros: used / result.requests };
+  const load = { ...result, cpuMicros: (used * 1e6) / result.requests };
   if (load.failed > 0) throw new Error(`${load.failed} of ${load.requests} requests failed.`);
   return load;
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 const rate = ({ requests, seconds }: Load): number => requests / seconds;
 
@@ -174,7 +164,6 @@ interface Options {
 }
 
 const round = (value: number, digits = 2): string => value.toFixed(digits);
-const thousands = (value: number): string => Math.round(value).toLocaleString("en");
 
 async function peers({ rounds, seconds, main }: Options, python: string): Promise<string[]> {
   say("peers, 64 connections …");
