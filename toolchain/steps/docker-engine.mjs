@@ -1,6 +1,6 @@
 // A Docker engine: the one that answers, else one installed and started here after a yes.
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { agreed, aptInstall, hasApt, isRoot } from "../consent.mjs";
@@ -8,6 +8,12 @@ import { SetupError, messageOf } from "../errors.mjs";
 import { run, which } from "../process.mjs";
 
 const logFile = "/var/log/inference-stack-dockerd.log";
+
+/** Where dockerd looks for itself and for the containerd it starts, and the commands these run. */
+const pidFiles = [
+  { file: "/var/run/docker.pid", command: "dockerd" },
+  { file: "/var/run/docker/containerd/containerd.pid", command: "containerd" },
+];
 
 /**
  * @typedef {{ client: boolean, daemon: boolean, chosen: string | undefined, refusal: string,
@@ -105,6 +111,21 @@ async function chosenEngine() {
   return context === "default" ? undefined : `context ${context}`;
 }
 
+/**
+ * Removes a PID file unless the process it names runs that command. An engine that was ended hard
+ * leaves its files behind; once another process has the number, dockerd takes it for the old
+ * containerd and waits for that one's socket in vain.
+ *
+ * @param {string} file
+ * @param {string} command name of the process, as in /proc/PID/comm
+ */
+export function removeStalePidFile(file, command) {
+  if (!existsSync(file)) return;
+  const running = `/proc/${readFileSync(file, "utf8").trim()}/comm`;
+  if (existsSync(running) && readFileSync(running, "utf8").trim() === command) return;
+  rmSync(file, { force: true });
+}
+
 /** @param {(line: string) => void} log */
 async function start(log) {
   /** @type {() => boolean} */
@@ -114,6 +135,7 @@ async function start(log) {
     await run("systemctl", ["start", "docker"]);
   } else {
     log(`dockerd, with its log at ${logFile}`);
+    for (const { file, command } of pidFiles) removeStalePidFile(file, command);
     const sink = openSync(logFile, "a");
     const daemon = spawn("dockerd", [], { detached: true, stdio: ["ignore", sink, sink] });
     closeSync(sink);

@@ -1,6 +1,10 @@
-import { expect, test } from "vitest";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
-import { planEngine } from "./docker-engine.mjs";
+import { expect, onTestFinished, test } from "vitest";
+
+import { planEngine, removeStalePidFile } from "./docker-engine.mjs";
 
 const bare = {
   client: false,
@@ -47,4 +51,21 @@ test.each([
   if (expected instanceof RegExp)
     expect(plan).toEqual({ do: "explain", why: expect.stringMatching(expected) as string });
   else expect(plan).toEqual(expected);
+});
+
+test("a PID file is removed unless its process runs the command it stands for", () => {
+  const folder = mkdtempSync(join(tmpdir(), "pid-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "containerd.pid");
+  const keeps = (pid: string, command: string) => {
+    writeFileSync(file, pid);
+    removeStalePidFile(file, command);
+    return existsSync(file);
+  };
+  const own = readFileSync(`/proc/${process.pid}/comm`, "utf8").trim();
+  expect(keeps(`${process.pid}\n`, own)).toBe(true);
+  expect(keeps(`${process.pid}`, "containerd"), "somebody else's number by now").toBe(false);
+  expect(keeps("4194305", "containerd"), "beyond the last PID there is").toBe(false);
+  expect(keeps("", "containerd")).toBe(false);
+  expect(() => removeStalePidFile(file, "containerd"), "no file at all").not.toThrow();
 });
