@@ -55,7 +55,9 @@ test.each([
 
 test("a PID file is removed unless its process runs the command it stands for", () => {
   const folder = mkdtempSync(join(tmpdir(), "pid-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true });
+  });
   const file = join(folder, "containerd.pid");
   const keeps = (pid: string, command: string) => {
     writeFileSync(file, pid);
@@ -67,5 +69,7 @@ test("a PID file is removed unless its process runs the command it stands for", 
   expect(keeps(`${process.pid}`, "containerd"), "somebody else's number by now").toBe(false);
   expect(keeps("4194305", "containerd"), "beyond the last PID there is").toBe(false);
   expect(keeps("", "containerd")).toBe(false);
-  expect(() => removeStalePidFile(file, "containerd"), "no file at all").not.toThrow();
+  expect(() => {
+    removeStalePidFile(file, "containerd");
+  }, "no file at all").not.toThrow();
 });
