@@ -117,7 +117,9 @@ export class AppImage extends pulumi.ComponentResource {
           password: pulumi.secret(registry.registryPassword?.reveal() ?? ""),
         },
       },
-      { parent: this, dependsOn: [built] },
+      // Deleted first, as it would be for its name, it would take with it what has the digest in its own
+      // name: the secret of a service that still runs.
+      { parent: this, dependsOn: [built], deleteBeforeReplace: false },
     );
     return pulumi.interpolate`${to.repository}@${pushed.sha256Digest}`;
   }

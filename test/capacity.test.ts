@@ -6,7 +6,8 @@ import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { foldJournal, parseJournal, type Entry } from "../loadtest/capacity/journal.ts";
 import type { ReportData } from "../loadtest/capacity/report/data.ts";
-import { type Clone, docker, freePort, freshClone } from "./clone.ts";
+import { type Clone, docker, freshClone } from "./clone.ts";
+import { freePort } from "./port.ts";
 
 let clone: Clone;
 let settings: string;

@@ -8,7 +8,6 @@ import {
   realpathSync,
   rmSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { createHash } from "node:crypto";
@@ -66,20 +65,6 @@ function run(
       const log = `$ ${command} ${args.join(" ")}\n${output}\nexit ${code ?? "by signal"}\n\n`;
       appendFileSync(join(logs, "commands.log"), log);
       resolve({ code: code ?? 1, output, stdout });
-    });
-  });
-}
-
-/** A port of loopback that is free now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => {
-        if (typeof address === "object" && address) resolve(address.port);
-        else reject(new Error("no port"));
-      });
     });
   });
 }

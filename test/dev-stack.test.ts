@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { baseImages, versions } from "../toolchain/versions.mjs";
-import { type Clone, docker, dockerLines, freePort, freshClone, leftovers } from "./clone.ts";
+import { type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
+import { freePort } from "./port.ts";
 import { constantTraffic, predict } from "./traffic.ts";
 
 let clone: Clone;

@@ -7,7 +7,8 @@ import { expect } from "vitest";
 import { parse, stringify } from "yaml";
 import { parseRequests } from "../infra/gateway-stats.ts";
 import { root } from "../toolchain/clone.mjs";
-import { type Clone, freePort, freshClone, type Result } from "./clone.ts";
+import { type Clone, freshClone, type Result } from "./clone.ts";
+import { freePort } from "./port.ts";
 import type { Seen } from "./open-loop.ts";
 import type { Node, Rig } from "./swarm-rig.ts";
 

@@ -7,7 +7,8 @@ import type { RunSummary } from "../../loadtest/api.ts";
 import { Histogram, type HistogramData } from "../../loadtest/engine/histogram.ts";
 import type { RunEvent } from "../../loadtest/events.ts";
 import type { ToldSearch } from "../../loadtest/told-search.ts";
-import { type Clone, docker, freePort, freshClone } from "../clone.ts";
+import { type Clone, docker, freshClone } from "../clone.ts";
+import { freePort } from "../port.ts";
 
 let clone: Clone;
 let page: string;

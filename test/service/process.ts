@@ -2,8 +2,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../port.ts";
 
 export const ROOT = join(import.meta.dirname, "../..");
 
@@ -13,15 +13,6 @@ export interface RunningService {
   /** Resident memory in MB. */
   memoryMB(): number;
   stop(): Promise<number | null>;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Starts `node service/main.ts` on a free port and waits until it is ready. */

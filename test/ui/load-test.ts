@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "../../toolchain/clone.mjs";
 import type { ToldSearch } from "../../loadtest/told-search.ts";
-import { freePort } from "../clone.ts";
+import { freePort } from "../port.ts";
 
 export interface LoadTest {
   readonly url: string;
