@@ -1,9 +1,9 @@
-import { scryptSync } from "node:crypto";
 import { posix } from "node:path";
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { dockerHost } from "./engine.ts";
+import { nameFor } from "./random.ts";
 import { labelList, ownName, type Part } from "./stack-identity.ts";
 
 /** A file that the processes of a workload can read and not change. */
@@ -26,10 +26,6 @@ export interface FilesVolumeArgs {
 /** Lines of `name base64`, as the writer reads them. */
 const encode = (files: readonly { name: string; content: string }[]): string =>
   files.map(({ name, content }) => `${name} ${Buffer.from(content).toString("base64")}\n`).join("");
-
-/** Twelve hex digits. Slow on purpose: volume names are public and a file's content may not be. */
-export const contentName = (encoded: string): string =>
-  scryptSync(encoded, "inference-stack files", 6).toString("hex");
 
 const write = `umask 377; cd /files && while read -r name data; do
   rm -f "$name" && printf %s "$data" | base64 -d > "$name" && chown "$OWNER" "$name" || exit 1
@@ -61,9 +57,9 @@ export class FilesVolume extends pulumi.ComponentResource {
     const volume = new docker.Volume(
       name,
       {
-        name: pulumi
-          .unsecret(encoded)
-          .apply((text) => ownName(args.stack, `${name}-${contentName(text)}`)),
+        name: nameFor(encoded, name, { parent: this }).apply((own) =>
+          ownName(args.stack, `${name}-${own}`),
+        ),
         labels: labelList(args.stack, args.part),
       },
       // What is given a name is deleted first unless told otherwise, and those who use it before it.

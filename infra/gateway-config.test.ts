@@ -13,6 +13,10 @@ test("gives up later than the service, which alone rejects by the deadline", () 
   expect(lines).toContain("timeout queue 15000ms");
 });
 
+test("ends, when it is to stop, after what it had in flight, whoever keeps an idle connection", () => {
+  expect(lines).toContain("hard-stop-after 17000ms");
+});
+
 test("keeps few connections to replicas open, whatever the number of clients", () => {
   expect(lines).toContain("tune.pool-high-fd-ratio 100");
   expect(lines).toContain("http-reuse always");

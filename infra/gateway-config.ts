@@ -57,6 +57,9 @@ export function gatewayConfig({ serviceName, deadline, gateways = 1 }: GatewaySe
   const connections = `maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
   const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4`;
   return `global
+  # One that stops, or was replaced by a reload, has then finished what it had: what is left are idle
+  # clients, which would otherwise keep it for their whole keep-alive time.
+  hard-stop-after ${longer + 2000}ms
   maxconn 12000
   nbthread 1
   # 12,000 clients, but only ${maxInFlight} connections to each replica: two descriptors a client are never needed.

@@ -44,7 +44,8 @@ export class Gateway extends pulumi.ComponentResource {
       sysctls: gatewaySysctls,
       publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },
       healthCheck: answersOk(gatewayStatsPort, "/healthz"),
-      stopGraceSeconds: 20,
+      // Longer than it takes by itself (see hard-stop-after).
+      stopGraceSeconds: Math.ceil(deadline / 1000) + 10,
       replaceInPlace: true,
     };
     const running =

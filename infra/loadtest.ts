@@ -3,7 +3,7 @@ import type { StackConfig } from "./config.ts";
 import type { WorkloadFile } from "./files-volume.ts";
 import { answersOk, isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
-import { randomSecret } from "./random-secret.ts";
+import { randomSecret } from "./random.ts";
 import { runWorkload, type WorkloadArgs } from "./workload.ts";
 
 export interface LoadTestArgs {

@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { durationText, uid } from "./container-workload.ts";
-import { contentName } from "./files-volume.ts";
+import { nameFor } from "./random.ts";
 import { labelList, ownName, taskLabelList } from "./stack-identity.ts";
 import type { Workload, WorkloadArgs } from "./workload.ts";
 
@@ -123,7 +123,7 @@ export function serviceArgs(
 }
 
 /**
- * A workload as a Swarm service. Its files are Swarm secrets, named by their content: a changed one
+ * A workload as a Swarm service. Its files are Swarm secrets: a changed one
  * is made beside its predecessor, which goes when no task uses it any more.
  */
 export class ServiceWorkload extends pulumi.ComponentResource implements Workload {
@@ -140,9 +140,9 @@ export class ServiceWorkload extends pulumi.ComponentResource implements Workloa
       const secret = new docker.Secret(
         `${name}-${short}`,
         {
-          name: pulumi
-            .unsecret(known)
-            .apply((text) => ownName(args.stack, `${name}-${contentName(`${path} ${text}`)}`)),
+          name: nameFor(known, `${name}-${short}`, child).apply((own) =>
+            ownName(args.stack, `${name}-${own}`),
+          ),
           data: pulumi.secret(known.apply((text) => Buffer.from(text).toString("base64"))),
           labels: labelList(args.stack, args.part),
         },

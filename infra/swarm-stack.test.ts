@@ -143,7 +143,7 @@ describe("the declared swarm stack", () => {
     }
   });
 
-  test("hands files over as secrets that only the task's user reads, named by their content", async () => {
+  test("hands files over as secrets that only the task's user reads, under a name of their own for each content", async () => {
     await declare();
     const [settings] = service("inference").taskSpec.containerSpec.secrets;
     expect(settings).toMatchObject({
@@ -151,16 +151,22 @@ describe("the declared swarm stack", () => {
       fileName: "/run/inference/settings.json",
       fileMode: 0o400,
     });
-    const name = () =>
-      of("docker:index/secret:Secret").find((one) => one.name === "inference-settings.json")
-        ?.inputs["name"] as string;
-    const before = name();
+    const named = of("docker:index/secret:Secret").find(
+      ({ name }) => name === "inference-settings.json",
+    );
+    expect(named?.inputs["name"]).toContain("inference-inference-settings.json-name-stdout");
+    // Made anew with the content, and with nothing else.
+    const madeFor = () =>
+      of("command:local:Command").find(({ name }) => name === "inference-settings.json-name")
+        ?.inputs["triggers"];
+    const before = madeFor();
+    expect(before).toBeDefined();
     declared = [];
     await declare({ cpus: "1" });
-    expect(name()).toBe(before);
+    expect(madeFor()).toEqual(before);
     declared = [];
     await declare({ deadline: "5s" });
-    expect(name()).not.toBe(before);
+    expect(madeFor()).not.toEqual(before);
   });
 
   test("labels tasks, but not as something that a state records", async () => {

@@ -9,7 +9,7 @@ import type { StackConfig } from "../config.ts";
 import { dockerHost } from "../engine.ts";
 import type { WorkloadFile } from "../files-volume.ts";
 import { answersOk } from "../health-check.ts";
-import { randomSecret } from "../random-secret.ts";
+import { randomSecret } from "../random.ts";
 import { labelList, ownName } from "../stack-identity.ts";
 import { runWorkload } from "../workload.ts";
 import type { DependencyImages } from "./images.ts";

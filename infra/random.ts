@@ -1,0 +1,34 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+
+const randomHex = (bytes: number): string => `od -An -vtx1 -N${bytes} /dev/urandom | tr -d ' \\n'`;
+
+/** 32 random bytes in hexadecimal, made once and kept: encrypted in the state, in no log. */
+export function randomSecret(
+  name: string,
+  opts: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const made = new command.local.Command(
+    name,
+    { create: randomHex(32), logging: "none" },
+    { ...opts, additionalSecretOutputs: ["stdout", "stderr"] },
+  );
+  return pulumi.secret(made.stdout);
+}
+
+/**
+ * Twelve hex digits for the name of what holds some content: others for each change of it. A hash would
+ * give back content its old name, which its old holder still has after an update that failed.
+ */
+export function nameFor(
+  content: pulumi.Output<string>,
+  name: string,
+  opts: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const made = new command.local.Command(
+    `${name}-name`,
+    { create: randomHex(6), triggers: [content], logging: "none" },
+    opts,
+  );
+  return pulumi.unsecret(made.stdout);
+}
