@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { cloneId, label } from "../toolchain/clone.mjs";
 import { UserError } from "./errors.ts";
 
 const run = promisify(execFile);
@@ -27,6 +28,12 @@ export async function dockerJson<T>(...args: string[]): Promise<T[]> {
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as T);
 }
+
+/** Filters of the docker command for what this clone's stack has. */
+export const ofStack = (stack: string): string[] => [
+  ...["--filter", `label=${label.clone}=${cloneId}`],
+  ...["--filter", `label=${label.stack}=${stack}`],
+];
 
 export interface EngineInfo {
   /** Cores. */

@@ -20,14 +20,9 @@ export function parseRequests(csv: string): Map<string, number> {
   return requests;
 }
 
-/** What each replica was given, asked of a gateway container inside its own network. */
-export async function replicaRequests(gateway: string): Promise<Map<string, number>> {
-  try {
-    return parseRequests(await docker("exec", gateway, "/gateway/stats"));
-  } catch {
-    return new Map();
-  }
-}
+/** One gateway's container; or all gateways, by the name they answer to on a Node.js container's network. */
+export type Gateways =
+  { readonly container: string } | { readonly from: string; readonly name: string };
 
 /** Asks each address of a name for the counters of the gateway there; prints a list of CSVs. */
 const askAll = `
@@ -40,25 +35,29 @@ lookup(name, { all: true, family: 4 })
   .then((all) => console.log(JSON.stringify(all)));`;
 
 /**
- * What each replica was given by all gateways together, on whatever nodes they run.
- * @param from a container with Node.js on their network
- * @param name what all of them answer to there
+ * HAProxy's `show stat` of each gateway, as CSV with a header line.
+ * @returns nothing where they do not answer: a stack that is just coming up has no counters yet
  */
-export async function requestsOfAllGateways(
-  from: string,
-  name: string,
-): Promise<Map<string, number>> {
-  const requests = new Map<string, number>();
+export async function gatewayStats(gateways: Gateways): Promise<string[]> {
   try {
-    const port = String(gatewayStatsPort);
-    const text = await docker("exec", from, "node", "-e", askAll, name, port);
-    for (const csv of JSON.parse(text) as string[]) {
-      for (const [address, n] of parseRequests(csv)) {
-        requests.set(address, (requests.get(address) ?? 0) + n);
-      }
+    if ("container" in gateways) {
+      return [await docker("exec", gateways.container, "/gateway/stats")];
     }
+    const { from, name } = gateways;
+    const port = String(gatewayStatsPort);
+    return JSON.parse(await docker("exec", from, "node", "-e", askAll, name, port)) as string[];
   } catch {
-    // A stack that is just coming up has no counters yet.
+    return [];
+  }
+}
+
+/** What each replica was given by all gateways together, by its address. */
+export async function replicaRequests(gateways: Gateways): Promise<Map<string, number>> {
+  const requests = new Map<string, number>();
+  for (const csv of await gatewayStats(gateways)) {
+    for (const [address, n] of parseRequests(csv)) {
+      requests.set(address, (requests.get(address) ?? 0) + n);
+    }
   }
   return requests;
 }

@@ -1,10 +1,10 @@
 // `npm run status`: what runs where, as the engine has it now.
 import { parseArgs } from "node:util";
-import { cloneId, label } from "../toolchain/clone.mjs";
+import { label } from "../toolchain/clone.mjs";
 import { settingsStacks } from "../toolchain/launcher/salt.mjs";
-import { docker, dockerJson, engineInfo } from "./engine.ts";
+import { docker, dockerJson, engineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
-import { replicaRequests, requestsOfAllGateways } from "./gateway-stats.ts";
+import { replicaRequests } from "./gateway-stats.ts";
 import {
   inspectServices,
   inspectTasks,
@@ -29,11 +29,6 @@ tasks. All stacks of this clone, or one.
   --stack, -s   only this stack
   --json        the same for programs
 `;
-
-const mine = (stack: string) => [
-  ...["--filter", `label=${label.clone}=${cloneId}`],
-  ...["--filter", `label=${label.stack}=${stack}`],
-];
 
 /** What Swarm marks its own containers with. */
 const taskLabel = "com.docker.swarm.task.id";
@@ -76,13 +71,13 @@ async function countRequests(
     containers.find((c) => c.Config.Labels[label.part] === part && c.State.Running)?.Id;
   const from = running(gateways === undefined ? "gateway" : "loadtest");
   if (from === undefined) return new Map();
-  return gateways === undefined ? replicaRequests(from) : requestsOfAllGateways(from, gateways);
+  return replicaRequests(gateways === undefined ? { container: from } : { from, name: gateways });
 }
 
 async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackStatus> {
-  const ids = (await docker("ps", "-aq", ...mine(stack))).split("\n").filter(Boolean);
+  const ids = (await docker("ps", "-aq", ...ofStack(stack))).split("\n").filter(Boolean);
   const containers = await inspect<Inspected>("container", ids);
-  const services = managesSwarm ? await inspectServices(mine(stack)) : [];
+  const services = managesSwarm ? await inspectServices(ofStack(stack)) : [];
   const gateways = services.find(({ Spec }) => Spec.Labels[label.part] === "gateway")?.Spec.Name;
   const requests = await countRequests(containers, gateways);
   return {

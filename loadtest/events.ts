@@ -73,6 +73,9 @@ export interface ReplicaSample {
   /** Bytes. */
   memory: number | null;
   memoryLimit: number | null;
+  /** Since it started: times it met its memory limit, and processes killed for want of memory. */
+  memoryHits: number | null;
+  memoryKills: number | null;
 }
 
 /** What the stack was when the run began; null where nobody said. */

@@ -37,6 +37,8 @@ export const toldSearch = z.strictObject({
   now: z.strictObject({ limits, purpose: z.string().max(40) }).nullable(),
   /** The cheapest that passes as far as is known; proven when nothing cheaper is left. */
   best: z.strictObject({ limits, proven: z.boolean() }).nullable(),
+  /** Trials of a declared table; null for a search, which finds out itself how many it takes. */
+  declared: z.int().nullable(),
   ended: z.boolean(),
 });
 

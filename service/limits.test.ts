@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readLimits, readThrottling, readUnreclaimable } from "./limits.ts";
+import { readLimits, readThrottling, readUnreclaimable, readUsage } from "./limits.ts";
 
 const from = (files: Record<string, string>) => (path: string) => files[path];
 
@@ -47,6 +47,31 @@ describe("limits of the cgroup", () => {
     const v1 = { "/sys/fs/cgroup/memory/memory.stat": "cache 5000\nrss 900\ntotal_rss 1000" };
     for (const files of [v1, v2]) expect(readUnreclaimable(from(files))).toBe(1000);
     expect(readUnreclaimable(from({}))).toBeUndefined();
+  });
+
+  it("reads what is used in both versions, and what memory was short for", () => {
+    const v2 = {
+      "/sys/fs/cgroup/cpu.stat": "usage_usec 2500000\nuser_usec 1",
+      "/sys/fs/cgroup/memory.current": "1000",
+      "/sys/fs/cgroup/memory.stat": "anon 500\ninactive_file 300",
+      "/sys/fs/cgroup/memory.events": "low 0\nhigh 0\nmax 7\noom 2\noom_kill 1",
+    };
+    const v1 = {
+      "/sys/fs/cgroup/cpuacct/cpuacct.usage": "2500000000",
+      "/sys/fs/cgroup/memory/memory.usage_in_bytes": "1000",
+      "/sys/fs/cgroup/memory/memory.stat": "inactive_file 20\ntotal_inactive_file 300",
+      "/sys/fs/cgroup/memory/memory.failcnt": "7",
+      "/sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1",
+    };
+    for (const files of [v1, v2]) {
+      expect(readUsage(from(files))).toEqual({
+        cpuSeconds: 2.5,
+        memoryBytes: 700,
+        memoryHits: 7,
+        memoryKills: 1,
+      });
+    }
+    expect(Object.values(readUsage(from({})))).toEqual(Array(4).fill(undefined));
   });
 
   it("reads throttling in the units of both versions", () => {

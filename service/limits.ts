@@ -14,6 +14,17 @@ export interface Throttling {
   readonly throttledSeconds: number;
 }
 
+/** What the group uses, and what befell it for want of memory; undefined where the kernel does not say. */
+export interface Usage {
+  readonly cpuSeconds: number | undefined;
+  /** Without pages of files that can be dropped. */
+  readonly memoryBytes: number | undefined;
+  /** How often it met its memory limit. */
+  readonly memoryHits: number | undefined;
+  /** Processes that the kernel killed for want of memory. */
+  readonly memoryKills: number | undefined;
+}
+
 /** A file's content, or undefined when it cannot be read. */
 export type ReadFile = (path: string) => string | undefined;
 
@@ -73,6 +84,32 @@ export function readUnreclaimable(read: ReadFile = readFile): number | undefined
   const text = firstOf("memory", "memory.stat", read) ?? "";
   // Version 2 says anon; version 1 total_rss, in which groups within this one are counted.
   return bytes(/^(?:anon|total_rss) (\d+)$/m.exec(text)?.[1]);
+}
+
+/** The number after a word at the start of a line. */
+function after(word: string, text: string | undefined): number | undefined {
+  const found = new RegExp(`^${word} (\\d+)$`, "m").exec(text ?? "")?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
+const number = (text: string | undefined): number | undefined =>
+  text === undefined || text === "" ? undefined : Number(text);
+
+export function readUsage(read: ReadFile = readFile): Usage {
+  const memory = (file: string): string | undefined => firstOf("memory", file, read);
+  const charged = number(memory("memory.current") ?? memory("memory.usage_in_bytes"));
+  const pages = memory("memory.stat");
+  const droppable = after("total_inactive_file", pages) ?? after("inactive_file", pages) ?? 0;
+  const events = memory("memory.events");
+  const micros = after("usage_usec", firstOf("cpu", "cpu.stat", read));
+  const nanos = number(firstOf("cpuacct", "cpuacct.usage", read));
+  return {
+    cpuSeconds:
+      micros === undefined ? (nanos === undefined ? undefined : nanos / 1e9) : micros / 1e6,
+    memoryBytes: charged === undefined ? undefined : charged - droppable,
+    memoryHits: after("max", events) ?? number(memory("memory.failcnt")),
+    memoryKills: after("oom_kill", events) ?? after("oom_kill", memory("memory.oom_control")),
+  };
 }
 
 export function readThrottling(read: ReadFile = readFile): Throttling | undefined {

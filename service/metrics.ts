@@ -1,7 +1,7 @@
 import { getHeapStatistics } from "node:v8";
 import { collectDefaultMetrics, Counter, Gauge, Registry, type Metric } from "prom-client";
 import type { BatchObserver, DispatchReason } from "./batch.ts";
-import { readThrottling, type Limits } from "./limits.ts";
+import { readThrottling, readUsage, type Limits } from "./limits.ts";
 import type { ModelSlot } from "./model/slot.ts";
 import type { Sizing } from "./sizing.ts";
 
@@ -49,6 +49,16 @@ class Histogram {
 
 /** Why a request got no result. */
 export type Rejection = "deadline" | "full" | "late" | "abandoned" | "no_model";
+
+/** Reads at most once in a tenth of a second: one exposition has several metrics of one reading. */
+function ofThisMoment<T>(read: () => T): () => T {
+  let last: { at: number; value: T } | undefined;
+  return () => {
+    const at = performance.now();
+    if (last === undefined || at - last.at > 100) last = { at, value: read() };
+    return last.value;
+  };
+}
 
 /** Everything that is measured about this process. Times in ms going in, in seconds in the exposition. */
 export class Metrics implements BatchObserver {
@@ -202,22 +212,44 @@ export class Metrics implements BatchObserver {
       "Connections this process takes at once.",
       () => sizing.maxConnections,
     );
+    // One look at the kernel's files for all that is in them.
+    const throttling = ofThisMoment(readThrottling);
+    const usage = ofThisMoment(readUsage);
     gauge(
       "inference_cpu_periods",
       "Periods of the CPU quota so far.",
-      () => readThrottling()?.periods,
+      () => throttling()?.periods,
       "max",
     );
     gauge(
       "inference_cpu_throttled_periods",
       "Periods in which the quota ran out.",
-      () => readThrottling()?.throttledPeriods,
+      () => throttling()?.throttledPeriods,
       "max",
     );
     gauge(
       "inference_cpu_throttled_seconds",
       "Time held up by the quota.",
-      () => readThrottling()?.throttledSeconds,
+      () => throttling()?.throttledSeconds,
+      "max",
+    );
+    gauge("inference_cpu_seconds", "CPU time of the replica.", () => usage().cpuSeconds, "max");
+    gauge(
+      "inference_memory_bytes",
+      "Memory of the replica, without file pages that can be dropped.",
+      () => usage().memoryBytes,
+      "max",
+    );
+    gauge(
+      "inference_memory_limit_hits",
+      "Times the replica met its memory limit.",
+      () => usage().memoryHits,
+      "max",
+    );
+    gauge(
+      "inference_memory_kills",
+      "Processes of the replica that the kernel killed for want of memory.",
+      () => usage().memoryKills,
       "max",
     );
   }

@@ -363,6 +363,7 @@ test("a capacity search is watched: its trials, what holds, and the answer", asy
     trials: [trial(0.25, 128, "pass"), trial(0.1, 128, "fail")],
     now: { limits: at(0.2, 80), purpose: "search" },
     best: { limits: at(0.25, 128), proven: false },
+    declared: null,
     ended: false,
   };
   await tab("Capacity");

@@ -4,7 +4,7 @@ import { request, type IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { dockerHost } from "../../infra/engine.ts";
 import { UserError } from "../../infra/errors.ts";
-import type { Counters } from "./observation.ts";
+import { useOf, type Counters, type PartLimits, type Use } from "./observation.ts";
 
 interface RawStats {
   read: string;
@@ -90,11 +90,11 @@ export class EngineWatch {
     return ids.reduce((sum, id) => sum + (counts.get(id) ?? 0), 0);
   }
 
-  /** The first and last counters of each container from a moment (Unix seconds) on, and the peak of memory. */
-  since(at: number, ids: readonly string[]): { pairs: [Counters, Counters][]; peak: number } {
+  /** What containers used from a moment (Unix seconds) on; null where none of them was seen. */
+  use(ids: readonly string[], limits: PartLimits, since: number): Use | null {
     let peak = 0;
     const pairs = ids.flatMap((id): [Counters, Counters][] => {
-      const samples = (this.#samples.get(id) ?? []).filter((sample) => sample.at >= at);
+      const samples = (this.#samples.get(id) ?? []).filter((sample) => sample.at >= since);
       for (const { memory } of samples) peak = Math.max(peak, memory);
       // A container that ended began to count anew: only what came after is one piece.
       const from = samples.findLastIndex(
@@ -104,7 +104,7 @@ export class EngineWatch {
       const last = samples.at(-1);
       return first && last && last.at > first.at ? [[first, last]] : [];
     });
-    return { pairs, peak };
+    return pairs.length === 0 ? null : useOf(pairs, limits, peak);
   }
 
   close(): void {

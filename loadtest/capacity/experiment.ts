@@ -1,21 +1,21 @@
 // `npm run experiment -- table.yaml`: a declared table of configurations, measured one after another.
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
-import { engineInfo } from "../../infra/engine.ts";
 import { UserError } from "../../infra/errors.ts";
 import { parseArgs } from "node:util";
 import { Journal } from "./journal.ts";
-import { notRunnable } from "./machine.ts";
+import { machines, machineText, notRunnable } from "./machine.ts";
 import { readMatrix, type Matrix } from "./matrix.ts";
 import { loadTime } from "./plan.ts";
 import { defaultPrices } from "./price.ts";
 import type { ReportData } from "./report/data.ts";
 import { markdown } from "./report/markdown.ts";
 import { writeReport } from "./report/write.ts";
-import { capacityDir, holdStack, machineText, Progress, putBack } from "./session.ts";
+import { capacityDir, holdStack, Progress, putBack } from "./session.ts";
 import { parseSlo } from "./slo.ts";
-import { limitsKey } from "./space.ts";
-import { StackUnderTrial } from "./stack-under-trial.ts";
+import { limitsKey, type Limits } from "./space.ts";
+import { platformOf, StackUnderTrial } from "./stack-under-trial.ts";
+import { Teller, toldOf } from "./tell.ts";
 import { runTrial } from "./trial.ts";
 
 const help = `Usage: npm run experiment -- docs/experiments/table.yaml [--stack dev] [--out DIR]
@@ -24,7 +24,7 @@ Measures each configuration that the table declares, as \`npm run capacity\` wou
 report: report.md, report.json, report.html. A configuration larger than this machine is reported as
 not runnable here; it is never scaled down. Stopped or killed, the same command goes on where it was.
 
-  -s, --stack NAME   dev or swarm (dev)
+  -s, --stack NAME   dev or swarm, or another of this project (dev)
       --users N      instead of the table's, for a quick look
       --fresh        forget what was measured before
       --json         the report as JSON on standard output
@@ -48,7 +48,7 @@ async function experiment(
 ): Promise<number> {
   const { stack } = flags;
   const { plan, slo, repeats, runs } = matrix;
-  const engine = await engineInfo();
+  const given = await machines(platformOf(stack));
   const question = JSON.stringify({ stack, plan, slo, repeats });
   const hash = createHash("sha256").update(question).digest("hex").slice(0, 8);
   const dir = join(
@@ -69,15 +69,26 @@ async function experiment(
     if (flags.fresh) Journal.setAside(file);
     const journal = Journal.open(file, question);
     const tooLarge = runs.flatMap(({ limits }) => {
-      const why = notRunnable(limits, engine);
+      const why = notRunnable(limits, given);
       return why === undefined ? [] : [{ limits, why }];
     });
     for (const { why } of tooLarge) progress.say(`not runnable here: ${why}`);
     const todo = runs
-      .filter(({ limits }) => notRunnable(limits, engine) === undefined)
+      .filter(({ limits }) => notRunnable(limits, given) === undefined)
       .flatMap((run) => Array.from({ length: repeats }, () => run));
     progress.say(`${todo.length} trials of ${Math.round(loadTime(plan))} s of load`);
     const pulumi = await StackUnderTrial.open(stack);
+    const teller = new Teller(stack);
+    const axes = {
+      cpus: runs.map(({ limits }) => limits.cpus),
+      memory: runs.map(({ limits }) => limits.memory),
+      replicas: runs.map(({ limits }) => limits.replicas),
+    };
+    const tell = (now: Limits | null, ended = false): void => {
+      const under = now === null ? null : { limits: now, purpose: "declared" };
+      const stands = { best: null, declared: todo.length, ended };
+      teller.tell(toldOf({ plan, slo, axes }, journal.state.trials, under, stands));
+    };
     try {
       // Each row takes from what was measured before as many trials as it needs.
       const measured = journal.state.trials.map(({ limits }) => limitsKey(limits));
@@ -89,9 +100,9 @@ async function experiment(
         }
         if (interrupt.signal.aborted) break;
         progress.begin(i + 1, limits, "declared");
+        tell(limits);
         journal.append({ type: "begin", limits, at: Date.now() / 1000 });
         const trial = await runTrial(pulumi, limits, "declared", {
-          stack,
           plan,
           slo: parseSlo(slo),
           progress: (tick) => {
@@ -100,9 +111,12 @@ async function experiment(
         });
         journal.append({ type: "trial", trial });
         progress.trial(trial);
+        tell(null);
       }
     } finally {
       await putBack(pulumi, stack, progress);
+      tell(null, true);
+      await teller.told();
     }
     const data: ReportData = {
       title: matrix.name,
@@ -117,7 +131,7 @@ async function experiment(
         : "",
       notRunnable: tooLarge,
       declared: runs.map(({ limits, who, published }) => ({ limits, who, published })),
-      machine: machineText(),
+      machine: machineText(given),
     };
     const files = writeReport(flags.out === undefined ? dir : resolve(flags.out), data);
     console.log(flags.json ? JSON.stringify(data, null, 2) : markdown(data));

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../infra/errors.ts";
 import { root } from "../../toolchain/clone.mjs";
-import { parseGatewayCounters } from "./containers.ts";
+import { parseGatewayCounters } from "./gateway-watch.ts";
 import { countersOf } from "./engine-watch.ts";
 import { notRunnable } from "./machine.ts";
 import { parseMatrix, readMatrix } from "./matrix.ts";
@@ -56,10 +56,14 @@ describe("a declared table", () => {
   });
 
   test("what is larger than the machine is told apart, never scaled", () => {
-    const machine = { NCPU: 2, MemTotal: 4 * 1024 ** 3 };
+    const machine = [{ cpus: 2, memory: 4096 }];
     expect(notRunnable({ cpus: 2, memory: 512, replicas: 1 }, machine)).toBeUndefined();
     expect(notRunnable({ cpus: 1, memory: 512, replicas: 3 }, machine)).toContain("3 CPU in all");
     expect(notRunnable({ cpus: 1, memory: 5120, replicas: 1 }, machine)).toContain("5120MB in all");
+    const swarm = [...machine, ...machine];
+    expect(notRunnable({ cpus: 0.1, memory: 64, replicas: 40 }, swarm)).toBeUndefined();
+    expect(notRunnable({ cpus: 1.5, memory: 64, replicas: 2 }, swarm)).toBeUndefined();
+    expect(notRunnable({ cpus: 1.5, memory: 64, replicas: 3 }, swarm)).toContain("Swarm's nodes");
   });
 });
 
@@ -105,6 +109,22 @@ describe("a load in vain is ended", () => {
     ).toBeUndefined();
   });
 
+  test("when more users come and no more are answered, before the wait itself is too long", () => {
+    const many = { users: 10_000, spawnRate: 500, settle: 5, steady: 30 };
+    const stuck = (rps: number, p95: number) =>
+      hopeless(
+        parseSlo("p95<500ms"),
+        many,
+        ticks(5, (i) => ({ rps: rps + i, p95: p95 + 50 * i })),
+      );
+    // 10,000 users at 4,000 replies a second: 2.5 s each, 1 of them to think.
+    expect(stuck(4000, 300)).toMatch(/4004 replies a second mean 14\d\d ms/);
+    expect(stuck(4000, 100), "nobody waits yet").toBeUndefined();
+    expect(stuck(8000, 300), "which may fail, but nearly holds").toBeUndefined();
+    const rising = ticks(5, (i) => ({ rps: 1000 + 500 * i, p95: 300 }));
+    expect(hopeless(parseSlo("p95<500ms"), many, rising), "still warming up").toBeUndefined();
+  });
+
   test("when nothing is answered", () => {
     expect(
       hopeless(
@@ -146,7 +166,7 @@ test("the engine's counters leave out file pages that can be dropped, and contai
 
 test("the gateway's counters are those of its own front and of all replicas together", () => {
   const csv =
-    "# pxname,svname,qcur,hrsp_5xx,wretr,wredis,\napi,FRONTEND,,2,,,\n" +
-    "replicas,replica1,5,1,1,0,\nreplicas,BACKEND,7,1,3,1,\nstatus,FRONTEND,,9,,,\n";
-  expect(parseGatewayCounters(csv)).toEqual({ waiting: 7, errors: 2, retries: 4 });
+    "# pxname,svname,qcur,hrsp_5xx,wretr,wredis,act,\napi,FRONTEND,,2,,,,\n" +
+    "replicas,replica1,5,1,1,0,1,\nreplicas,BACKEND,7,1,3,1,2,\nstatus,FRONTEND,,9,,,,\n";
+  expect(parseGatewayCounters(csv)).toEqual({ waiting: 7, errors: 2, retries: 4, healthy: 2 });
 });

@@ -1,19 +1,60 @@
-// What the engine's machine can give: a larger configuration is not tried, and never scaled down.
-import type { EngineInfo } from "../../infra/engine.ts";
+// What the engine's machine, or the Swarm's nodes, can give: a larger configuration is not tried, and
+// never scaled down.
+import { cpus as coresHere, arch, totalmem } from "node:os";
+import { dockerJson, engineInfo } from "../../infra/engine.ts";
+import { listNodes } from "../../infra/status-swarm.ts";
+import type { Platform } from "../../infra/workload.ts";
+import type { PartLimits } from "./observation.ts";
 import { limitsText, type Limits } from "./space.ts";
 
-/** Why this machine cannot run a configuration; undefined when it can. */
-export function notRunnable(
-  limits: Limits,
-  { NCPU, MemTotal }: Pick<EngineInfo, "NCPU" | "MemTotal">,
-): string | undefined {
+interface InspectedNode {
+  readonly Description: {
+    readonly Resources: { readonly NanoCPUs: number; readonly MemoryBytes: number };
+  };
+}
+
+const mebibyte = 1024 ** 2;
+
+/** Every node that takes replicas. */
+export async function machines(platform: Platform): Promise<PartLimits[]> {
+  const { NCPU, MemTotal, Swarm } = await engineInfo();
+  if (platform === "container" || !Swarm.ControlAvailable) {
+    return [{ cpus: NCPU, memory: Math.floor(MemTotal / mebibyte) }];
+  }
+  const ready = (await listNodes()).filter(
+    ({ Status, Availability }) => Status === "Ready" && Availability === "Active",
+  );
+  const nodes = await dockerJson<InspectedNode>(
+    ...["node", "inspect", "--format", "{{json .}}"],
+    ...ready.map(({ ID }) => ID),
+  );
+  return nodes.map(({ Description: { Resources } }) => ({
+    cpus: Resources.NanoCPUs / 1e9,
+    memory: Math.floor(Resources.MemoryBytes / mebibyte),
+  }));
+}
+
+/** How many replicas of these limits a machine has room for; the sum of 0.1 ten times is no more than 1. */
+const room = ({ cpus, memory }: Limits, machine: PartLimits): number =>
+  Math.min(Math.floor(machine.cpus / cpus + 1e-9), Math.floor(machine.memory / memory));
+
+/** Why these machines cannot run a configuration; undefined when they can. */
+export function notRunnable(limits: Limits, given: readonly PartLimits[]): string | undefined {
   const { cpus, memory, replicas } = limits;
-  const machine = Math.floor(MemTotal / 1024 ** 2);
-  if (cpus * replicas > NCPU) {
-    return `${limitsText(limits)} is ${+(cpus * replicas).toFixed(2)} CPU in all; the machine has ${NCPU}`;
+  if (given.reduce((sum, machine) => sum + room(limits, machine), 0) >= replicas) return undefined;
+  const [machine] = given;
+  if (machine === undefined || given.length > 1) {
+    const nodes = given.map((node) => `${node.cpus} CPU, ${node.memory}MB`).join("; ");
+    return `${limitsText(limits)} does not fit on the Swarm's nodes (${nodes || "none is ready"})`;
   }
-  if (memory * replicas > machine) {
-    return `${limitsText(limits)} is ${memory * replicas}MB in all; the machine has ${machine}MB`;
-  }
-  return undefined;
+  return cpus * replicas > machine.cpus
+    ? `${limitsText(limits)} is ${+(cpus * replicas).toFixed(2)} CPU in all; the machine has ${machine.cpus}`
+    : `${limitsText(limits)} is ${memory * replicas}MB in all; the machine has ${machine.memory}MB`;
+}
+
+/** What trials were made on, for their report. */
+export function machineText(given: readonly PartLimits[]): string {
+  const [first] = coresHere();
+  const here = `${coresHere().length} cores (${first?.model.trim() ?? arch()}), ${Math.round(totalmem() / 1024 ** 3)} GB`;
+  return given.length > 1 ? `${given.length} nodes; the manager: ${here}` : here;
 }

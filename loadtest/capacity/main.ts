@@ -1,23 +1,22 @@
 // `npm run capacity`: what does it take to serve so many users, with proof.
 import { createHash } from "node:crypto";
 import { resolve, join } from "node:path";
-import { engineInfo } from "../../infra/engine.ts";
 import { UserError } from "../../infra/errors.ts";
 import { campaign, type Ending } from "./campaign.ts";
 import { certify } from "./certificate.ts";
 import { Journal } from "./journal.ts";
-import { notRunnable } from "./machine.ts";
+import { machines, machineText, notRunnable } from "./machine.ts";
 import { loadTime } from "./plan.ts";
 import { parseCapacityFlags, questionText, type CapacityFlags } from "./question.ts";
 import type { ReportData } from "./report/data.ts";
 import { summary } from "./report/markdown.ts";
 import { writeReport } from "./report/write.ts";
 import { configurations, mostTrials, type SearchOptions } from "./search.ts";
-import { capacityDir, holdStack, machineText, Progress, putBack } from "./session.ts";
+import { capacityDir, holdStack, Progress, putBack } from "./session.ts";
 import { parseSlo } from "./slo.ts";
 import { combinations, limitsText, type Limits } from "./space.ts";
-import { StackUnderTrial } from "./stack-under-trial.ts";
-import { Teller, toldOf } from "./tell.ts";
+import { platformOf, StackUnderTrial } from "./stack-under-trial.ts";
+import { bestOf, Teller, toldOf } from "./tell.ts";
 import { runTrial } from "./trial.ts";
 
 const help = `Usage: npm run capacity -- --users 10000 --slo 'p95<500ms,failures=0'
@@ -38,7 +37,7 @@ is brought back to them. Stopped or killed, the same command goes on where it wa
       --settle TIME        after all users are there, before latencies count (10s)
       --steady TIME        what latencies are taken from (30s)
       --cpu-price, --gb-price N   an hour (0.04 and 0.0045)
-  -s, --stack NAME         a stack with platform container (dev)
+  -s, --stack NAME         dev or swarm, or another of this project (dev)
       --apply              write the answer into the stack's settings, and show the preview
       --fresh              forget what an earlier search of the same question found
       --json               the report as JSON on standard output
@@ -57,16 +56,16 @@ const endings: Record<Ending, string> = {
 async function search(flags: CapacityFlags): Promise<number> {
   const { stack, axes, plan, prices, repeats } = flags;
   const slo = parseSlo(flags.slo);
-  const engine = await engineInfo();
+  const given = await machines(platformOf(stack));
   const options: SearchOptions = {
     axes,
     prices,
     repeats,
-    runnable: (limits) => notRunnable(limits, engine) === undefined,
+    runnable: (limits) => notRunnable(limits, given) === undefined,
     ...(flags.trials === null ? {} : { trials: flags.trials }),
   };
   const tooLarge = combinations(axes).flatMap((limits) => {
-    const why = notRunnable(limits, engine);
+    const why = notRunnable(limits, given);
     return why === undefined ? [] : [{ limits, why }];
   });
   if (configurations(options).length === 0) {
@@ -102,7 +101,9 @@ async function search(flags: CapacityFlags): Promise<number> {
     const pulumi = await StackUnderTrial.open(stack);
     const teller = new Teller(stack);
     const tell = (now: { limits: Limits; purpose: string } | null, ended = false): void => {
-      teller.tell(toldOf(flags, options, journal.state.trials, now, ended));
+      const { trials } = journal.state;
+      const best = bestOf(options, trials);
+      teller.tell(toldOf(flags, trials, now, { best, declared: null, ended }));
     };
     let ending: Ending;
     try {
@@ -113,7 +114,6 @@ async function search(flags: CapacityFlags): Promise<number> {
         signal: interrupt.signal,
         trial: (limits, purpose) =>
           runTrial(pulumi, limits, purpose, {
-            stack,
             plan,
             slo,
             progress: (tick) => {
@@ -144,7 +144,7 @@ async function search(flags: CapacityFlags): Promise<number> {
       ending: endings[ending],
       notRunnable: tooLarge,
       declared: [],
-      machine: machineText(),
+      machine: machineText(given),
     };
     const files = writeReport(flags.out === null ? dir : resolve(flags.out), data);
     if (flags.json) console.log(JSON.stringify(data, null, 2));

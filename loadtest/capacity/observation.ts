@@ -1,5 +1,11 @@
 // What was seen of one trial, by all who watched it. Plain data.
 
+/** Of one container: cores, MiB. */
+export interface PartLimits {
+  readonly cpus: number;
+  readonly memory: number;
+}
+
 /** Counters of one container at one moment, since it started. */
 export interface Counters {
   /** Unix seconds. */
@@ -75,7 +81,7 @@ export interface Observation {
 /** The difference of two moments of each container, summed. */
 export function useOf(
   pairs: readonly (readonly [Counters, Counters])[],
-  limits: { readonly cpus: number; readonly memory: number },
+  limits: PartLimits,
   peakBytes: number,
 ): Use {
   const sum = (of: (from: Counters, to: Counters) => number): number =>

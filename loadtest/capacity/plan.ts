@@ -30,9 +30,19 @@ function failuresAllowed(slo: readonly Objective[], plan: LoadPlan): number | un
 
 const patience = 5;
 
+/** What a user waits after each reply, in seconds. */
+const thinkTime = 1;
+
+/**
+ * What a reply takes on average, in ms, once all users are there, if no more are answered a second than
+ * now (Little's law): each user is either served or thinks.
+ */
+const foretold = ({ users }: LoadPlan, rps: number): number => (users / rps - thinkTime) * 1000;
+
 /**
  * Says in words why a trial cannot pass any more, from its ticks so far; undefined while it can. A
- * latency is in vain when it was over twice its limit for some seconds on end without getting better.
+ * latency is in vain when for some seconds on end it was over twice its limit without getting better,
+ * or was on its way there: more users came and no more were answered, which foretells it.
  */
 export function hopeless(
   slo: readonly Objective[],
@@ -55,8 +65,15 @@ export function hopeless(
     const values = recent.map((row) => (q >= 0.99 ? row.p99 : q >= 0.95 ? row.p95 : row.p50));
     const [first = 0] = values;
     const now = values.at(-1) ?? 0;
-    if (values.every((value) => value > 2 * limit) && now > 0.8 * first) {
+    if (now <= 0.8 * first) continue;
+    if (values.every((value) => value > 2 * limit)) {
       return `${metric} was ${Math.round(now)} ms after ${patience} seconds above twice its limit`;
+    }
+    const [before = 0] = recent.map(({ rps }) => rps);
+    const queues = values.every((value) => value > limit / 2) && last.rps < 1.1 * before;
+    if (queues && recent.every(({ rps }) => foretold(plan, rps) > 2 * limit)) {
+      const then = Math.round(foretold(plan, last.rps));
+      return `${metric} was ${Math.round(now)} ms, and ${Math.round(last.rps)} replies a second mean ${then} ms for ${plan.users} users`;
     }
   }
   return undefined;

@@ -1,7 +1,6 @@
 // What searches and experiments share: one of them at a time on a stack, its lines on the terminal,
 // and the stack put back at the end.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { arch, cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../infra/errors.ts";
 import { stateDir } from "../../toolchain/clone.mjs";
@@ -43,11 +42,6 @@ function isSearch(pid: number): boolean {
     return false;
   }
 }
-
-export const machineText = (): string => {
-  const [first] = cpus();
-  return `${cpus().length} cores (${first?.model.trim() ?? arch()}), ${Math.round(totalmem() / 1024 ** 3)} GB`;
-};
 
 /** Progress on standard error: one line that is rewritten on a terminal, whole lines elsewhere. */
 export class Progress {

@@ -20,9 +20,14 @@ import {
 } from "@pulumi/pulumi/automation/index.js";
 import { parseDocument } from "yaml";
 import { UserError } from "../../infra/errors.ts";
+import type { Platform } from "../../infra/workload.ts";
 import { root, stateDir } from "../../toolchain/clone.mjs";
 import { pulumiEnvironment } from "../../toolchain/launcher/environment.mjs";
-import { clearDeadLocks, removeUnrecorded } from "../../toolchain/launcher/recover.mjs";
+import {
+  checkpointFile,
+  clearDeadLocks,
+  removeUnrecorded,
+} from "../../toolchain/launcher/recover.mjs";
 import { settingsFile, withSalt, withoutSalt } from "../../toolchain/launcher/salt.mjs";
 import { pulumiBin, pulumiCli } from "../../toolchain/paths.mjs";
 import type { Limits } from "./space.ts";
@@ -60,13 +65,29 @@ export class NotReady extends Error {}
 
 const folder = join(stateDir, "capacity", "project");
 
-export class StackUnderTrial {
-  readonly #stack: Stack;
-  readonly #name: string;
+/**
+ * What runs a stack, as its settings say.
+ * @throws UserError where there is no such stack
+ */
+export function platformOf(name: string): Platform {
+  if (!existsSync(settingsFile(name))) {
+    throw new UserError(
+      `there is no stack ${name} in this project: Pulumi.${name}.yaml is missing.`,
+    );
+  }
+  const settings = parseDocument(readFileSync(settingsFile(name), "utf8"));
+  return settings.getIn(["config", `${prefix}:platform`]) === "swarm" ? "swarm" : "container";
+}
 
-  private constructor(stack: Stack, name: string) {
+export class StackUnderTrial {
+  readonly name: string;
+  readonly platform: Platform;
+  readonly #stack: Stack;
+
+  private constructor(stack: Stack, name: string, platform: Platform) {
     this.#stack = stack;
-    this.#name = name;
+    this.name = name;
+    this.platform = platform;
   }
 
   /** @throws UserError where the project is not set up or the stack is not there */
@@ -74,17 +95,7 @@ export class StackUnderTrial {
     if (!existsSync(pulumiCli)) {
       throw new UserError("Pulumi is not set up in this clone. Run `npm run setup` first.");
     }
-    if (!existsSync(settingsFile(name))) {
-      throw new UserError(
-        `there is no stack ${name} in this project: Pulumi.${name}.yaml is missing.`,
-      );
-    }
-    const settings = parseDocument(readFileSync(settingsFile(name), "utf8"));
-    if (settings.getIn(["config", `${prefix}:platform`]) === "swarm") {
-      throw new UserError(
-        `the stack ${name} is a Swarm's, whose tasks on other nodes cannot be watched from here. Allowed: a stack with platform container, such as dev.`,
-      );
-    }
+    const platform = platformOf(name);
     mkdirSync(folder, { recursive: true });
     const infra = join(folder, "infra");
     rmSync(infra, { force: true });
@@ -97,7 +108,7 @@ export class StackUnderTrial {
       envVars: pulumiEnvironment(),
     });
     try {
-      return new StackUnderTrial(await Stack.select(name, workspace), name);
+      return new StackUnderTrial(await Stack.select(name, workspace), name, platform);
     } catch (cause) {
       throw new UserError(
         `the stack ${name} is not up. Bring it up first: \`npx pulumi up -s ${name}\`.`,
@@ -107,22 +118,21 @@ export class StackUnderTrial {
   }
 
   /**
-   * Brings the stack up with these limits, the service's containers new.
-   * @param running containers of the service there are now
+   * Brings the stack up with these limits, its replicas new.
    * @returns id of the service's image
    * @throws NotReady when it did not come up
    */
-  async up(limits: Limits, running: number): Promise<string> {
-    writeSettings(this.#name, (text) => withLimits(text, limits));
-    const old = Array.from({ length: Math.min(running, limits.replicas) }, (_, i) =>
-      containerUrn(this.#name, i),
+  async up(limits: Limits): Promise<string> {
+    writeSettings(this.name, (text) => withLimits(text, limits));
+    const state = readFileSync(checkpointFile(this.name), "utf8");
+    return this.#run(
+      replicaUrns(this, limits.replicas).filter((urn) => state.includes(`"${urn}"`)),
     );
-    return this.#run(old);
   }
 
   /** Back to what the settings file says. */
   async restore(): Promise<void> {
-    writeSettings(this.#name, (text) => text);
+    writeSettings(this.name, (text) => text);
     await this.#run([]);
   }
 
@@ -133,8 +143,8 @@ export class StackUnderTrial {
     };
     for (let waited = 0; ; waited += 1) {
       // What a killed run left: a lock, a container that no state records.
-      clearDeadLocks(this.#name);
-      removeUnrecorded(this.#name);
+      clearDeadLocks(this.name);
+      removeUnrecorded(this.name);
       try {
         const { outputs } = await this.#stack.up({
           ...(replace.length > 0 ? { replace } : {}),
@@ -151,7 +161,7 @@ export class StackUnderTrial {
         // The CLI of a search that was killed ends its own work first.
         if (waited === 60) {
           throw new UserError(
-            `another \`pulumi up\` of ${this.#name} has gone on for two minutes. Wait for it, or run \`npx pulumi cancel -s ${this.#name}\`.`,
+            `another \`pulumi up\` of ${this.name} has gone on for two minutes. Wait for it, or run \`npx pulumi cancel -s ${this.name}\`.`,
             { cause },
           );
         }
@@ -162,13 +172,13 @@ export class StackUnderTrial {
 
   /** Writes limits into the settings file, as `pulumi config set` would; the rest of it stays. */
   apply(limits: Limits): void {
-    const file = settingsFile(this.#name);
+    const file = settingsFile(this.name);
     writeFileSync(file, withLimits(readFileSync(file, "utf8"), limits));
   }
 
   /** What the next `pulumi up` would change, as the CLI shows it. */
   async preview(): Promise<string> {
-    writeSettings(this.#name, (text) => text);
+    writeSettings(this.name, (text) => text);
     const { stdout } = await this.#stack.preview({ color: "never", suppressProgress: true });
     return stdout;
   }
@@ -185,5 +195,13 @@ function writeSettings(stack: string, change: (text: string) => string): void {
   );
 }
 
-const containerUrn = (stack: string, i: number): string =>
-  `urn:pulumi:${stack}::${prefix}::${prefix}:index:InferenceService$${prefix}:index:ContainerWorkload$docker:index/container:Container::inference-${i}`;
+/** What makes up the replicas: a container each, or the one service, on Swarm. */
+function replicaUrns({ name, platform }: StackUnderTrial, replicas: number): string[] {
+  const urn = (workload: string, resource: string): string =>
+    `urn:pulumi:${name}::${prefix}::${prefix}:index:InferenceService$${prefix}:index:${workload}$docker:index/${resource}`;
+  return platform === "swarm"
+    ? [urn("ServiceWorkload", "service:Service::inference")]
+    : Array.from({ length: replicas }, (_, i) =>
+        urn("ContainerWorkload", `container:Container::inference-${i}`),
+      );
+}

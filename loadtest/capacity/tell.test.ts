@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { toldSearch } from "../told-search.ts";
 import { defaultPrices } from "./price.ts";
 import type { TrialRecord } from "./record.ts";
-import { toldOf } from "./tell.ts";
+import { bestOf, toldOf } from "./tell.ts";
 
 const axes = { cpus: [0.5, 0.25], memory: [128], replicas: [1] };
 const question = {
@@ -47,7 +47,9 @@ const trial = (cpus: number, verdict: "pass" | "fail", said = "p95 was 9 ms"): T
 
 test("a search is told as the page takes it, its best so far and the trial under way", () => {
   const now = { limits: { cpus: 0.25, memory: 128, replicas: 1 }, purpose: "search" };
-  const told = toldOf(question, options, [trial(0.5, "pass")], now, false);
+  const trials = [trial(0.5, "pass")];
+  const best = bestOf(options, trials);
+  const told = toldOf(question, trials, now, { best, declared: null, ended: false });
   expect(toldSearch.parse(told)).toEqual(told);
   expect(told).toMatchObject({
     question: "100 users, p95<500ms",
@@ -60,7 +62,9 @@ test("a search is told as the page takes it, its best so far and the trial under
 });
 
 test("what decided may be long; the page is told its beginning", () => {
-  const told = toldOf(question, options, [trial(0.5, "fail", "x".repeat(5000))], null, true);
+  const trials = [trial(0.5, "fail", "x".repeat(5000))];
+  const best = bestOf(options, trials);
+  const told = toldOf(question, trials, null, { best, declared: null, ended: true });
   expect(toldSearch.safeParse(told).success).toBe(true);
   expect(told.best).toBeNull();
 });

@@ -13,16 +13,23 @@ import type { Limits } from "./space.ts";
 
 const plain = ({ cpus, memory, replicas }: Limits): ToldLimits => ({ cpus, memory, replicas });
 
-/** How a search stands. Pure. */
+/** The cheapest that passes, as far as trials have shown. Pure. */
+export function bestOf(options: SearchOptions, trials: readonly TrialRecord[]): ToldSearch["best"] {
+  const certificate = certify(options, trials);
+  return certificate === undefined
+    ? null
+    : { limits: plain(certificate.winner), proven: certificate.complete };
+}
+
+/** How a search, or a declared table, stands. Pure. */
 export function toldOf(
   { plan, slo, axes }: Pick<Question, "plan" | "slo" | "axes">,
-  options: SearchOptions,
   trials: readonly TrialRecord[],
   now: { limits: Limits; purpose: string } | null,
-  ended: boolean,
+  stands: Pick<ToldSearch, "best" | "declared" | "ended">,
 ): ToldSearch {
-  const certificate = certify(options, trials);
-  const ascending = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
+  const ascending = (values: readonly number[]): number[] =>
+    [...new Set(values)].sort((a, b) => a - b);
   return {
     question: `${plan.users} users, ${slo}`,
     axes: {
@@ -44,11 +51,7 @@ export function toldOf(
         }) as const,
     ),
     now: now === null ? null : { limits: plain(now.limits), purpose: now.purpose },
-    best:
-      certificate === undefined
-        ? null
-        : { limits: plain(certificate.winner), proven: certificate.complete },
-    ended,
+    ...stands,
   };
 }
 

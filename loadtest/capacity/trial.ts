@@ -1,29 +1,22 @@
 // One trial: the real stack with these limits, a real load, and everybody who watches it.
 import { cpus as hostCpus } from "node:os";
-import { setTimeout } from "node:timers/promises";
 import { dockerHost } from "../../infra/engine.ts";
 import { UserError } from "../../infra/errors.ts";
 import { Histogram } from "../engine/histogram.ts";
 import type { Ended, RunEvent, Tick } from "../events.ts";
 import { parseRequest } from "../run-request.ts";
-import {
-  gatewayCounters,
-  stackContainers,
-  type StackContainers,
-  type WatchedPart,
-} from "./containers.ts";
 import { driveLoad } from "./drive-load.ts";
-import { EngineWatch } from "./engine-watch.ts";
-import { useOf, type GatewayView, type Observation, type Second, type Use } from "./observation.ts";
+import { gatewayKnows, GatewayWatch } from "./gateway-watch.ts";
+import type { Observation, Second } from "./observation.ts";
 import { hopeless, loadTime, warmUp, type LoadPlan } from "./plan.ts";
 import type { TrialRecord } from "./record.ts";
 import { judge, type Measured, type Objective } from "./slo.ts";
-import { limitsText, type Limits } from "./space.ts";
+import type { Limits } from "./space.ts";
 import { NotReady, type StackUnderTrial } from "./stack-under-trial.ts";
 import { verdictOf } from "./verdict.ts";
+import { watchStack } from "./watch.ts";
 
 export interface TrialOptions {
-  readonly stack: string;
   readonly plan: LoadPlan;
   readonly slo: readonly Objective[];
   /** Once a second while the load goes on. */
@@ -69,14 +62,14 @@ export async function runTrial(
   pulumi: StackUnderTrial,
   limits: Limits,
   purpose: TrialRecord["purpose"],
-  { stack, plan, slo, progress }: TrialOptions,
+  options: TrialOptions,
 ): Promise<TrialRecord> {
+  const { plan, slo } = options;
   const began = now();
-  const before = await stackContainers(stack);
   let image = "";
   let notReady: string | null = null;
   try {
-    image = await pulumi.up(limits, before.ids.service.length);
+    image = await pulumi.up(limits);
   } catch (error) {
     if (!(error instanceof NotReady)) throw error;
     notReady = `did not get ready: ${error.message}`;
@@ -98,7 +91,7 @@ export async function runTrial(
       series: [],
     };
   }
-  const loaded = await load(stack, limits, plan, slo, progress);
+  const loaded = await load(pulumi, limits, options);
   const { seen, measured } = loaded;
   const verdict = verdictOf(seen, judge(slo, measured));
   const { seconds, ...rest } = seen;
@@ -122,23 +115,6 @@ export async function runTrial(
   };
 }
 
-/** Waits until exactly the declared replicas run: one of another trial would answer for them. */
-async function declaredAlone(stack: string, limits: Limits): Promise<StackContainers> {
-  for (let waited = 0; ; waited += 1) {
-    const found = await stackContainers(stack);
-    const { cpus, memory } = found.limits.service;
-    const { length } = found.ids.service;
-    if (length === limits.replicas && cpus === limits.cpus && memory === limits.memory)
-      return found;
-    if (waited === 60) {
-      throw new UserError(
-        `the stack ${stack} has ${length} replicas of ${cpus} CPU, ${memory}MB on this engine where ${limitsText(limits)} is declared. See \`npm run status\`.`,
-      );
-    }
-    await setTimeout(500);
-  }
-}
-
 const secondOf = (start: number, { at, users, total }: Tick): Second => ({
   t: Math.round(at - start),
   users,
@@ -150,24 +126,19 @@ const secondOf = (start: number, { at, users, total }: Tick): Second => ({
 });
 
 async function load(
-  stack: string,
+  { name, platform }: StackUnderTrial,
   declared: Limits,
-  plan: LoadPlan,
-  slo: readonly Objective[],
-  progress: (tick: Tick) => void,
+  { plan, slo, progress }: TrialOptions,
 ): Promise<{
   seen: Observation;
   measured: Measured;
   series: Second[];
   errors: Record<string, number>;
 }> {
-  const { ids, limits } = await declaredAlone(stack, declared);
-  const [master] = ids.loadtest;
-  if (master === undefined || ids.gateway[0] === undefined) {
-    throw new UserError(`the stack ${stack} has no load test or no gateway that runs.`);
-  }
-  const watch = new EngineWatch(Object.values(ids).flat());
-  const gateway = watchGateway(ids.gateway[0]);
+  const watch = await watchStack(platform, name, declared);
+  const { master, gateways } = watch;
+  await gatewayKnows(gateways, declared.replicas);
+  const gateway = new GatewayWatch(gateways);
   const ticks: Tick[] = [];
   let start = now();
   let steadyFrom = Infinity;
@@ -202,7 +173,7 @@ async function load(
     ticks.push(event);
     progress(event);
     endedEarly ??=
-      (watch.count("ended", ids.service) > 0 ? "a replica ended under the load" : undefined) ??
+      (watch.losses(ticks).ended > 0 ? "a replica ended under the load" : undefined) ??
       hopeless(slo, plan, ticks, early.failures) ??
       null;
     if (endedEarly !== null) run.stop();
@@ -212,7 +183,7 @@ async function load(
     await run.done;
   } finally {
     // Whatever happened, nobody goes on watching.
-    await gateway.stop();
+    await gateway.close();
     watch.close();
   }
   if (ended === undefined) throw new UserError("the load ended without a result.");
@@ -223,19 +194,10 @@ async function load(
   // A load that ended before its steady part is judged, as far as it got, by all of it.
   const steady = ticks.filter(({ at }) => at > from + 1);
   const since = steady.length > 2 ? from : start;
-  const use = (...parts: WatchedPart[]): Use | null => {
-    const found = watch.since(
-      since,
-      parts.flatMap((part) => ids[part]),
-    );
-    const [part] = parts;
-    return part === undefined || found.pairs.length === 0
-      ? null
-      : useOf(found.pairs, limits[part], found.peak);
-  };
   const machineTo = machineTime();
   const view = gateway.view();
   const last = ticks.at(-1);
+  const { ended: restarts, outOfMemory } = watch.losses(ticks);
   const seenFailures = early.failures + (sumSeconds(ended) ?? last?.total.failures ?? 0);
   const seen: Observation = {
     notReady: null,
@@ -243,11 +205,11 @@ async function load(
     generatorLimited: errors.has(nameLost) ? nameLostText : ended.limited,
     users: last?.users ?? 0,
     usersAsked: plan.users,
-    outOfMemory: watch.count("outOfMemory", ids.service),
-    restarts: watch.count("ended", ids.service),
-    service: use("service"),
-    gateway: use("gateway"),
-    generator: use("worker"),
+    outOfMemory,
+    restarts,
+    service: watch.use("service", since, ticks),
+    gateway: watch.use("gateway", since, ticks),
+    generator: watch.use("worker", since, ticks),
     gatewayView: view,
     machine:
       machineFrom && machineTo
@@ -271,33 +233,4 @@ async function load(
 function sumSeconds(ended: Ended): number | undefined {
   const row = ended.seconds.find(({ method }) => method === "");
   return row?.failures.reduce((sum, [, count]) => sum + count, 0);
-}
-
-/** Looks at the gateway's own counters every two seconds. */
-function watchGateway(id: string): {
-  stop: () => Promise<void>;
-  view: () => GatewayView | null;
-} {
-  let first: Awaited<ReturnType<typeof gatewayCounters>>;
-  let last: typeof first;
-  let queue = 0;
-  const look = async (): Promise<void> => {
-    const counters = await gatewayCounters(id);
-    if (counters === undefined) return;
-    first ??= counters;
-    last = counters;
-    queue = Math.max(queue, counters.waiting);
-  };
-  void look();
-  const timer = setInterval(() => void look(), 2000);
-  return {
-    stop: () => {
-      clearInterval(timer);
-      return look();
-    },
-    view: () =>
-      first && last
-        ? { queue, errors: last.errors - first.errors, retries: last.retries - first.retries }
-        : null,
-  };
 }

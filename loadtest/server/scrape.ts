@@ -41,7 +41,7 @@ export function sampleOf(
     }
     return null;
   };
-  const cpuSeconds = first("inference_cpu_seconds_total", "process_cpu_seconds_total");
+  const cpuSeconds = first("inference_cpu_seconds", "process_cpu_seconds_total");
   const periods = first("inference_cpu_periods");
   const throttled = first("inference_cpu_throttled_periods");
   const seen = {
@@ -69,6 +69,8 @@ export function sampleOf(
             : Math.min(1, Math.max(0, (seen.throttled - before.throttled) / passed)),
       memory: first("inference_memory_bytes", "process_resident_memory_bytes"),
       memoryLimit: first("inference_limit_memory_bytes"),
+      memoryHits: first("inference_memory_limit_hits"),
+      memoryKills: first("inference_memory_kills"),
     },
   };
 }

@@ -61,6 +61,8 @@ export const replica = (address: string, over: Partial<ReplicaSample> = {}): Rep
   throttled: null,
   memory: null,
   memoryLimit: null,
+  memoryHits: null,
+  memoryKills: null,
   ...over,
 });
 

@@ -102,6 +102,7 @@ test("a capacity search is told to the page by way of the master's container", a
     trials: [],
     now: { limits: { cpus: 1, memory: 256, replicas: 1 }, purpose: "search" },
     best: null,
+    declared: null,
     ended: false,
   };
   const program = ["node", "/app/main.mjs", "tell", "--settings", "/run/loadtest/settings.json"];

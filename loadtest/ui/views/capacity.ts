@@ -94,8 +94,21 @@ function map(search: ToldSearch, replicas: number): TemplateResult {
   </div>`;
 }
 
+/** How a declared table stands. */
+function standingOfTable(
+  made: readonly ToldTrial[],
+  declared: number,
+  now: ToldLimits | null,
+): string {
+  const held = made.filter(({ verdict }) => verdict === "pass").length;
+  return now === null
+    ? `${made.length} of ${declared} trials are made; ${held} held.`
+    : `Trial ${made.length + 1} of ${declared}: ${limitsText(now)}.`;
+}
+
 /** How the search stands, in a sentence. */
-export function standing({ now, best, ended, trials }: ToldSearch): string {
+export function standing({ now, best, declared, ended, trials }: ToldSearch): string {
+  if (declared !== null) return standingOfTable(trials, declared, now?.limits ?? null);
   const found =
     best === null
       ? "Nothing has held yet"

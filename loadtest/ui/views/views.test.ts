@@ -85,6 +85,7 @@ describe("a capacity search", () => {
     ],
     now: { limits: at(0.2), purpose: "confirm" },
     best: { limits: at(0.5), proven: false },
+    declared: null,
     ended: false,
   };
 
@@ -115,6 +116,9 @@ describe("a capacity search", () => {
     );
     expect(standing({ ...search, now: null, ended: true })).toContain("not yet proven");
     expect(standing({ ...search, best: null, now: null, ended: true })).toContain("nothing held");
+    const table = { ...search, best: null, declared: 7 };
+    expect(standing(table)).toMatch(/^Trial \d of 7: /);
+    expect(standing({ ...table, now: null })).toMatch(/^\d of 7 trials are made; \d held\.$/);
   });
 
   test("outlives the runs it is made of", () => {

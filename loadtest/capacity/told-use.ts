@@ -1,0 +1,83 @@
+// What replicas and workers used, as they told the load test, wherever they run. Pure.
+import type { ReplicaSample, Tick, WorkerRow } from "../events.ts";
+import type { PartLimits, Use } from "./observation.ts";
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+
+const known = (values: readonly (number | null)[]): number[] =>
+  values.filter((value) => value !== null);
+
+/** What each said over time: a starved one misses a second now and then. */
+function byName<T>(
+  ticks: readonly Tick[],
+  rows: (tick: Tick) => readonly T[],
+  name: (row: T) => string,
+): T[][] {
+  const all = new Map<string, T[]>();
+  for (const row of ticks.flatMap(rows)) {
+    const its = all.get(name(row));
+    if (its === undefined) all.set(name(row), [row]);
+    else its.push(row);
+  }
+  return [...all.values()];
+}
+
+const replicas = (ticks: readonly Tick[]): ReplicaSample[][] =>
+  byName(
+    ticks,
+    (tick) => tick.replicas,
+    ({ address }) => address,
+  );
+
+/** How far a counter went while it was watched. */
+const rise = (values: readonly (number | null)[]): number => {
+  const numbers = known(values);
+  return (numbers.at(-1) ?? 0) - (numbers[0] ?? 0);
+};
+
+/** @returns null where no replica said anything */
+export function replicasUse(ticks: readonly Tick[], limits: PartLimits): Use | null {
+  const each = replicas(ticks);
+  if (each.length === 0) return null;
+  return {
+    containers: each.length,
+    cpu: each.reduce((sum, samples) => sum + mean(known(samples.map(({ cpu }) => cpu))), 0),
+    cpuLimit: limits.cpus * each.length,
+    throttled: mean(known(each.flat().map(({ throttled }) => throttled))),
+    memory: Math.max(0, ...known(each.flat().map(({ memory }) => memory))) / 1024 ** 2,
+    memoryLimit: limits.memory,
+    memoryHits: each.reduce(
+      (sum, samples) => sum + rise(samples.map(({ memoryHits }) => memoryHits)),
+      0,
+    ),
+  };
+}
+
+/** Processes of replicas that the kernel killed for want of memory while their containers lived on. */
+export const memoryKills = (ticks: readonly Tick[]): number =>
+  replicas(ticks).reduce(
+    (sum, samples) => sum + rise(samples.map(({ memoryKills: kills }) => kills)),
+    0,
+  );
+
+/** @returns null where there was no worker */
+export function workersUse(ticks: readonly Tick[], limits: PartLimits): Use | null {
+  const each = byName<WorkerRow>(
+    ticks,
+    ({ workers }) => workers,
+    ({ id }) => id,
+  );
+  if (each.length === 0) return null;
+  return {
+    containers: each.length,
+    cpu: each.reduce((sum, rows) => sum + mean(rows.map(({ cpu }) => cpu)), 0),
+    cpuLimit: limits.cpus * each.length,
+    // No worker says how often it was held back, nor that it met a limit: the load test itself tells
+    // when its workers were the limit.
+    throttled: 0,
+    memory: Math.max(...each.flat().map(({ memory }) => memory)) / 1024 ** 2,
+    memoryLimit: limits.memory,
+    memoryHits: 0,
+  };
+}
