@@ -153,6 +153,8 @@ export class ServiceWorkload extends pulumi.ComponentResource implements Workloa
     });
     const service = new docker.Service(name, serviceArgs(name, args, files), {
       ...child,
+      // An update is one in place; where a search asks for new replicas, the name has to be free first.
+      deleteBeforeReplace: true,
       // The engine reads them from an image in a registry, and from no other.
       ignoreChanges: ["taskSpec.placement.platforms"],
     });

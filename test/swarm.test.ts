@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ReportData } from "../loadtest/capacity/report/data.ts";
 import { root } from "../toolchain/clone.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
 import type { Result } from "./clone.ts";
@@ -300,6 +301,38 @@ describe("throughput through the gateway", () => {
     } while ((tries.at(-1) ?? 0) < 0.9 && tries.length < 3);
     tell(`one row a request, 3 replicas: ${shown(await measure(3))}`);
     expect(tries.at(-1), tries.join(", ")).toBeGreaterThanOrEqual(0.9);
+  });
+});
+
+describe("a capacity search", () => {
+  test("tries limits on replicas of different nodes, and leaves the stack as it was", async () => {
+    await up({ replicas: "2" });
+    const { code, stdout, output } = await stack.run(
+      ...[process.execPath, join(stack.clone.dir, "loadtest", "capacity", "main.ts")],
+      // Much less than these users take, and much more: a busy machine decides the same.
+      ...["--users", "2000", "--spawn-rate", "1000", "--slo", "p95<500ms,failures=0"],
+      ...["--stack", "swarm", "--cpus", "0.05,0.5", "--memory", "128MB", "--replicas", "2"],
+      ...["--repeats", "1", "--settle", "4s", "--steady", "6s", "--json"],
+    );
+    expect(code, output).toBe(0);
+    const { trials, certificate } = JSON.parse(stdout) as ReportData;
+    expect(certificate).toMatchObject({ complete: true, winner: { cpus: 0.5, replicas: 2 } });
+    const [pass] = trials.filter(({ verdict }) => verdict === "pass");
+    // Replicas of both nodes said what they used, as did the one gateway and the worker.
+    expect(pass?.seen.service).toMatchObject({ containers: 2, cpuLimit: 1, memoryLimit: 128 });
+    expect(pass?.seen.service?.cpu).toBeGreaterThan(0.02);
+    expect(pass?.seen.service?.memory).toBeGreaterThan(20);
+    expect(pass?.seen.gateway?.cpu).toBeGreaterThan(0.02);
+    expect(pass?.seen.generator?.cpu).toBeGreaterThan(0.02);
+    const [fail] = trials.filter(({ verdict }) => verdict === "fail");
+    expect(fail?.limits.cpus).toBe(0.05);
+    expect(fail?.cause).toBe("CPU");
+    for (const { limits, verdict, took } of trials) {
+      const overhead = `${Math.round(took.total - took.load)} s beside ${Math.round(took.load)} s of load`;
+      report.add({ what: `a trial of 2 × ${limits.cpus} CPU: ${verdict}, ${overhead}` });
+    }
+    await stack.clean();
+    expect(stack.tasks()).toHaveLength(2);
   });
 });
 
