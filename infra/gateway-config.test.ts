@@ -5,7 +5,7 @@ const config = gatewayConfig({ serviceName: "inference", deadline: 10_000 });
 const lines = config.split("\n").map((line) => line.trim());
 
 test("finds replicas by DNS into places that scaling does not change", () => {
-  expect(config).toMatch(/server-template replica 64 inference:8000 resolvers docker/);
+  expect(config).toMatch(/server-template replica 64 inference:8000 .*resolvers docker/);
 });
 
 test("gives up later than the service, which alone rejects by the deadline", () => {
@@ -15,6 +15,10 @@ test("gives up later than the service, which alone rejects by the deadline", () 
 
 test("ends, when it is to stop, after what it had in flight, whoever keeps an idle connection", () => {
   expect(lines).toContain("hard-stop-after 17000ms");
+});
+
+test("speaks HTTP/2 to replicas, many requests on one connection, and checks them by HTTP/1.1", () => {
+  expect(config).toMatch(/server-template replica .* proto h2 check-proto h1 /);
 });
 
 test("keeps few connections to replicas open, whatever the number of clients", () => {

@@ -27,8 +27,8 @@ const servicePort = 8000;
 const slots = 64;
 
 /**
- * Requests in flight on one replica; what is above waits in the gateway. Few connections keep a small
- * replica's memory free, and its batches full.
+ * Requests in flight on one replica, on a connection or two; what is above waits in the gateway. Few of
+ * them keep a small replica's memory free.
  */
 const mostInFlight = 64;
 
@@ -49,13 +49,15 @@ const problem = (status: number, title: string): string =>
  * - Replicas are found by DNS and checked every 0.5 s. One that refuses a connection is taken out at
  *   once; one that says it is not ready (it is about to stop) is given no more, and finishes what it
  *   has. That it has too much to do is no reason to give all of it to the others.
+ * - Replicas are spoken to in HTTP/2: what is asked and answered at about the same time is one read and
+ *   one write for both sides, which is most of what a small request costs.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
  */
 export function gatewayConfig({ serviceName, deadline, gateways = 1 }: GatewaySettings): string {
   const maxInFlight = Math.ceil(mostInFlight / gateways);
   const longer = deadline + 5000;
   const connections = `maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
-  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} resolvers docker init-addr none resolve-prefer ipv4`;
+  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} proto h2 check-proto h1 resolvers docker init-addr none resolve-prefer ipv4`;
   return `global
   # One that stops, or was replaced by a reload, has then finished what it had: what is left are idle
   # clients, which would otherwise keep it for their whole keep-alive time.

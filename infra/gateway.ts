@@ -44,8 +44,9 @@ export class Gateway extends pulumi.ComponentResource {
       sysctls: gatewaySysctls,
       publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },
       healthCheck: answersOk(gatewayStatsPort, "/healthz"),
-      // Longer than it takes by itself (see hard-stop-after).
-      stopGraceSeconds: Math.ceil(deadline / 1000) + 10,
+      // Longer than it takes by itself with the usual deadline (see hard-stop-after); the same with any
+      // other, because a container is replaced where this changes.
+      stopGraceSeconds: 20,
       replaceInPlace: true,
     };
     const running =

@@ -15,7 +15,7 @@ import { checkFits, modelOnTrial, tryModel } from "./model/trial.ts";
 import { watchMetrics } from "./model/watch-metrics.ts";
 import type { Watcher } from "./model/watch.ts";
 import { pacer } from "./pace.ts";
-import { createHttpServer, drain } from "./server.ts";
+import { drain, HttpServer } from "./server.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
 import { isWorker, joinTeam, leadTeam, type Team } from "./workers.ts";
@@ -72,7 +72,7 @@ async function start(): Promise<void> {
   };
   log.info({ limits, sizing }, "resources");
 
-  const server = createHttpServer(createApp(services), services, { ...settings, ...sizing });
+  const server = new HttpServer(createApp(services), services, { ...settings, ...sizing });
   server.on("error", (error) => {
     process.stderr.write(
       `The service cannot listen on ${settings.host}:${settings.port}: ${error.message}.\n`,

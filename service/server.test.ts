@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { createHttpServer, drain, type ServerOptions } from "./server.ts";
+import { drain, HttpServer, type ServerOptions } from "./server.ts";
 import { testService, type TestService } from "./testing.ts";
 import type { ServiceSettings } from "./settings.ts";
 
@@ -17,14 +17,13 @@ afterEach(() => {
 async function listening(
   settings: Partial<Record<keyof ServiceSettings, unknown>> = {},
   options: Partial<ServerOptions> = {},
-): Promise<
-  TestService & { url: string; port: number; server: ReturnType<typeof createHttpServer> }
-> {
+): Promise<TestService & { url: string; port: number; server: HttpServer }> {
   const service = testService("iris", settings);
-  const server = createHttpServer(service.app, service.services, {
+  const server = new HttpServer(service.app, service.services, {
     headerTimeout: 10_000,
     requestTimeout: 30_000,
     maxConnections: 1000,
+    maxStreams: 256,
     ...options,
   });
   closers.push(() => {

@@ -13,6 +13,8 @@ export interface Sizing {
   readonly semiSpaceMB: number | undefined;
   /** Sockets each process may hold open at once. */
   readonly maxConnections: number;
+  /** Requests at once on one connection of HTTP/2. */
+  readonly maxStreams: number;
 }
 
 /** What one process needs besides V8's heap and sockets: Node's and ONNX Runtime's own pages. */
@@ -31,6 +33,8 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
   const byMemory = memoryMB === undefined ? Infinity : Math.floor(memoryMB / 96);
   const workers = Math.max(1, Math.min(Math.floor(cpus), byMemory));
   const threads = Math.max(1, Math.floor(cpus / workers));
+  // The kernel spreads connections over processes: on one with many streams one process has all the work.
+  const maxStreams = workers > 1 ? 4 : 256;
   if (memoryMB === undefined) {
     return {
       workers,
@@ -38,6 +42,7 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
       oldSpaceMB: undefined,
       semiSpaceMB: undefined,
       maxConnections: 20_000,
+      maxStreams,
     };
   }
   const share = memoryMB / workers;
@@ -51,6 +56,7 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
     oldSpaceMB,
     semiSpaceMB,
     maxConnections: Math.min(20_000, Math.floor((forSockets * 1024) / CONNECTION_KB)),
+    maxStreams,
   };
 }
 

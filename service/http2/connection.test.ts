@@ -1,0 +1,405 @@
+import { once } from "node:events";
+import {
+  connect as connectHttp2,
+  constants,
+  type ClientHttp2Session,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from "node:http2";
+import { connect, type AddressInfo, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, expect, test } from "vitest";
+import { drain, HttpServer, type ServerOptions } from "../server.ts";
+import type { ServiceSettings } from "../settings.ts";
+import { testService, type TestService } from "../testing.ts";
+import { ERROR, FLAG, FRAME, frame, PREFACE, settings, windowUpdate } from "./frame.ts";
+import { writeField } from "./hpack.ts";
+
+const SETOSA = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
+const BODY = JSON.stringify(SETOSA);
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+async function listening(
+  given: Partial<Record<keyof ServiceSettings, unknown>> = {},
+  options: Partial<ServerOptions> = {},
+): Promise<TestService & { server: HttpServer; port: number; session: ClientHttp2Session }> {
+  const service = testService("iris", given);
+  const server = new HttpServer(service.app, service.services, {
+    headerTimeout: 10_000,
+    requestTimeout: 30_000,
+    maxConnections: 1000,
+    maxStreams: 64,
+    ...options,
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  session.on("error", () => undefined);
+  closers.push(() => {
+    session.destroy();
+    server.close();
+    server.closeAllConnections();
+  });
+  return { ...service, server, port, session };
+}
+
+interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** A request of Node's own client, whose protocol is nghttp2's. */
+async function ask(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  body?: string | Buffer,
+): Promise<Reply> {
+  const stream = session.request(headers, { endStream: body === undefined });
+  const replied = once(stream, "response") as Promise<
+    [IncomingHttpHeaders & { ":status": number }]
+  >;
+  if (body !== undefined) stream.end(body);
+  let text = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => (text += chunk));
+  const [head] = await replied;
+  if (!stream.readableEnded) await once(stream, "end");
+  return { status: head[":status"], headers: head, text };
+}
+
+const PREDICT = { ":method": "POST", ":path": "/predict", "content-type": "application/json" };
+
+describe("HTTP/2 with a known client", () => {
+  test("answers what HTTP/1.1 answers, on the short way and on the routes", async () => {
+    const { session, port } = await listening({ maxBody: "2kB" });
+    const url = `http://127.0.0.1:${port}`;
+    const bodies = [
+      BODY,
+      `[${BODY},${BODY}]`,
+      "{",
+      "[]",
+      "",
+      " ".repeat(3000),
+      '{"sepal_length":1}',
+    ];
+    for (const path of ["/predict", "/predict?q=1", "/v2/models/iris/infer", "/nowhere"]) {
+      // Which of two mistakes is told of is not the point.
+      for (const body of path === "/nowhere" ? bodies.slice(0, 2) : bodies) {
+        const headers = { "content-type": "application/json", "x-request-id": "me" };
+        const old = await fetch(url + path, { method: "POST", headers, body });
+        const reply = await ask(session, { ":method": "POST", ":path": path, ...headers }, body);
+        expect([path, body, reply.status, reply.text]).toEqual([
+          path,
+          body,
+          old.status,
+          await old.text(),
+        ]);
+        expect(reply.headers["content-type"]).toBe(old.headers.get("content-type"));
+        expect(reply.headers["x-request-id"]).toBe(old.headers.get("x-request-id"));
+      }
+    }
+    for (const path of ["/healthz", "/readyz", "/model", "/openapi.json", "/docs", "/v2"]) {
+      const old = await fetch(url + path);
+      const reply = await ask(session, { ":path": path });
+      expect([path, reply.status]).toEqual([path, old.status]);
+      expect(reply.text.length).toBe((await old.text()).length);
+    }
+    const head = await ask(session, { ":method": "HEAD", ":path": "/healthz" });
+    expect([head.status, head.text]).toEqual([200, ""]);
+    expect((await ask(session, { ...PREDICT, "content-type": "text/plain" }, BODY)).status).toBe(
+      415,
+    );
+  });
+
+  test("answers hundreds at once, each its own, and more than it takes at once later", async () => {
+    const { session } = await listening();
+    // It has heard by then how many may be.
+    await ask(session, PREDICT, BODY);
+    const replies = await Promise.all(
+      Array.from({ length: 500 }, async (_, i) => {
+        const virginica = i % 2 === 1;
+        const body = virginica ? { ...SETOSA, petal_length: 6, petal_width: 2.2 } : SETOSA;
+        const id = `r${i}`;
+        const headers = { ...PREDICT, "x-request-id": id };
+        const reply = await ask(session, headers, JSON.stringify(body));
+        expect(reply.headers["x-request-id"]).toBe(id);
+        expect(reply.text).toContain(virginica ? "virginica" : "setosa");
+        return reply.status;
+      }),
+    );
+    expect(new Set(replies)).toEqual(new Set([200]));
+  });
+
+  test("understands whatever a client does to its headers", async () => {
+    const { session } = await listening();
+    // Long enough, and new and the same often enough, to be compressed, indexed and evicted.
+    for (let i = 0; i < 300; i++) {
+      const headers = {
+        ...PREDICT,
+        "x-request-id": `id-${i % 7}`,
+        [`x-own-${i % 50}`]: "ä~!".repeat(i % 40) + String(i),
+        cookie: [`a=${i}`, "b=2"],
+        "user-agent": "a client of the test's own",
+      };
+      const reply = await ask(session, headers, BODY);
+      expect([i, reply.status, reply.headers["x-request-id"]]).toEqual([i, 200, `id-${i % 7}`]);
+    }
+    const large = await ask(session, { ...PREDICT, "x-large": "y".repeat(12_000) }, BODY);
+    expect(large.status).toBe(200);
+  });
+
+  test("reads bodies larger than a window, and sends replies larger than one", async () => {
+    const { session } = await listening();
+    const rows = JSON.stringify(Array.from({ length: 6000 }, () => SETOSA));
+    expect(rows.length).toBeGreaterThan(400_000);
+    const replies = await Promise.all([1, 2, 3].map(() => ask(session, PREDICT, rows)));
+    for (const { status, text } of replies) {
+      expect(status).toBe(200);
+      expect(JSON.parse(text)).toHaveLength(6000);
+    }
+  });
+
+  test("does not run the model for who has given up", async () => {
+    const { session, services } = await listening();
+    const before = await services.metrics.registry.metrics();
+    const stream = session.request(PREDICT);
+    stream.on("error", () => undefined);
+    stream.write(BODY.slice(0, 10));
+    await sleep(50);
+    stream.close(constants.NGHTTP2_CANCEL);
+    await sleep(100);
+    const after = await services.metrics.registry.metrics();
+    const runs = (text: string): string | undefined =>
+      /inference_batch_rows_count (\d+)/.exec(text)?.[1];
+    expect(runs(after)).toBe(runs(before));
+    expect((await ask(session, PREDICT, BODY)).status).toBe(200);
+  });
+
+  test("ends after what is in flight when it drains, and says so", async () => {
+    const { session, server, services } = await listening();
+    await ask(session, PREDICT, BODY);
+    const went = once(session, "goaway");
+    const closed = once(session, "close");
+    const slow = session.request(PREDICT);
+    slow.write(BODY.slice(0, 5));
+    await sleep(50);
+    const drained = drain(server, services.state, { drainDelay: 50, grace: 10_000 });
+    await went;
+    const answered = once(slow, "response") as Promise<[{ ":status": number }]>;
+    slow.end(BODY.slice(5));
+    slow.resume();
+    expect((await answered)[0][":status"]).toBe(200);
+    await drained;
+    await closed;
+  });
+
+  test("a body that never ends is answered 408, and headers that never end close the connection", async () => {
+    const { session, port } = await listening({}, { headerTimeout: 500, requestTimeout: 700 });
+    const stream = session.request(PREDICT);
+    stream.write("{");
+    const [head] = (await once(stream, "response")) as [{ ":status": number }];
+    expect(head[":status"]).toBe(408);
+    const silent = connect(port, "127.0.0.1");
+    silent.write(PREFACE.subarray(0, 10));
+    silent.resume();
+    await once(silent, "close");
+  });
+});
+
+/** A client that says what it likes. */
+class Raw {
+  readonly socket: Socket;
+  #bytes: Buffer = Buffer.alloc(0);
+
+  constructor(port: number) {
+    this.socket = connect(port, "127.0.0.1");
+    this.socket.on("data", (chunk: Buffer) => (this.#bytes = Buffer.concat([this.#bytes, chunk])));
+    this.socket.on("error", () => undefined);
+    this.socket.write(PREFACE);
+    this.socket.write(settings([]));
+    closers.push(() => this.socket.destroy());
+  }
+
+  frames(): { type: number; flags: number; id: number; payload: Buffer }[] {
+    const found = [];
+    for (let at = 0; at + 9 <= this.#bytes.length;) {
+      const length = this.#bytes.readUIntBE(at, 3);
+      found.push({
+        type: this.#bytes[at + 3] ?? 0,
+        flags: this.#bytes[at + 4] ?? 0,
+        id: this.#bytes.readUInt32BE(at + 5),
+        payload: this.#bytes.subarray(at + 9, at + 9 + length),
+      });
+      at += 9 + length;
+    }
+    return found;
+  }
+
+  /** The error it is sent away with. */
+  async goneWith(): Promise<number | undefined> {
+    if (!this.socket.closed) await once(this.socket, "close");
+    const away = this.frames().find(({ type }) => type === FRAME.goAway);
+    return away?.payload.readUInt32BE(4);
+  }
+}
+
+const block = (over: Record<string, string> = {}): Buffer =>
+  Buffer.concat(
+    Object.entries({
+      ":method": "POST",
+      ":scheme": "http",
+      ":path": "/predict",
+      "content-type": "application/json",
+      ...over,
+    }).map(([name, value]) => writeField(name, value)),
+  );
+const open = (id: number, over?: Record<string, string>): Buffer =>
+  frame(FRAME.headers, FLAG.endHeaders, id, block(over));
+const data = (id: number, text: string): Buffer =>
+  frame(FRAME.data, FLAG.endStream, id, Buffer.from(text));
+
+describe("HTTP/2 with a client that breaks the rules", () => {
+  test.each([
+    ["a frame that is too large", frame(FRAME.data, 0, 1, Buffer.alloc(16_385)), ERROR.frameSize],
+    ["data of no stream", frame(FRAME.data, 0, 0), ERROR.protocol],
+    ["data of a stream that was never opened", data(5, "x"), ERROR.protocol],
+    ["a stream of the server's", open(2), ERROR.protocol],
+    ["a reset of no stream", frame(FRAME.reset, 0, 7, Buffer.alloc(4)), ERROR.protocol],
+    ["a ping of another size", frame(FRAME.ping, 0, 0, Buffer.alloc(7)), ERROR.frameSize],
+    ["a push", frame(FRAME.pushPromise, 0, 1, Buffer.alloc(4)), ERROR.protocol],
+    ["settings of another size", frame(FRAME.settings, 0, 0, Buffer.alloc(5)), ERROR.frameSize],
+    ["a window that overflows", windowUpdate(0, 2 ** 31 - 1), ERROR.flowControl],
+    ["an entry that is in no table", frame(FRAME.headers, 4, 1, [0xff, 0x7f]), ERROR.compression],
+    [
+      "a number without an end",
+      frame(FRAME.headers, 4, 1, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+      ERROR.compression,
+    ],
+    ["a text beyond its block", frame(FRAME.headers, 4, 1, [0x00, 0x7f]), ERROR.compression],
+    [
+      "headers that are interrupted",
+      Buffer.concat([frame(FRAME.headers, 0, 1, block()), data(1, "x")]),
+      ERROR.protocol,
+    ],
+    [
+      "only padding",
+      Buffer.concat([open(1), frame(FRAME.data, FLAG.padded, 1, [9, 0])]),
+      ERROR.protocol,
+    ],
+    [
+      "headers without an end",
+      Buffer.concat([
+        frame(FRAME.headers, 0, 1, block()),
+        ...Array.from({ length: 9 }, () => frame(FRAME.continuation, 0, 1, Buffer.alloc(2000))),
+      ]),
+      ERROR.enhanceYourCalm,
+    ],
+    [
+      "an entry of the table repeated until it fills memory",
+      frame(
+        FRAME.headers,
+        FLAG.endHeaders,
+        1,
+        Buffer.concat([
+          Buffer.from([0x40, 1, 0x61, 0x7f, 0xf1, 0x1d]),
+          Buffer.alloc(3952, "b"),
+          Buffer.alloc(10_000, 0xbe),
+        ]),
+      ),
+      ERROR.compression,
+    ],
+  ])("%s ends the connection with its reason", async (_, bytes, error) => {
+    const { port } = await listening();
+    const raw = new Raw(port);
+    raw.socket.write(bytes);
+    expect(await raw.goneWith()).toBe(error);
+  });
+
+  test.each([
+    ["no path", { ":path": "" }],
+    ["a field of the connection", { connection: "close" }],
+    ["capitals", { "X-Own": "1" }],
+    ["a pseudo-header nobody knows", { ":own": "1" }],
+    ["a length that is not the body's", { "content-length": "3" }],
+  ])("a request with %s is refused alone", async (_, over) => {
+    const { port } = await listening();
+    const raw = new Raw(port);
+    raw.socket.write(Buffer.concat([open(1, over), data(1, BODY), open(3), data(3, BODY)]));
+    await expect
+      .poll(() => raw.frames().some(({ type, id }) => type === FRAME.data && id === 3))
+      .toBe(true);
+    const refusal = raw.frames().find(({ type, id }) => type === FRAME.reset && id === 1);
+    expect(refusal?.payload.readUInt32BE(0)).toBe(ERROR.protocol);
+  });
+
+  test("more streams than may be are refused, and may be sent again", async () => {
+    const { port } = await listening();
+    const raw = new Raw(port);
+    for (let id = 1; id <= 1025; id += 2) raw.socket.write(open(id));
+    raw.socket.write(data(1, BODY));
+    await expect.poll(() => raw.frames().filter(({ type }) => type === FRAME.data).length).toBe(1);
+    const refusals = raw.frames().filter(({ type }) => type === FRAME.reset);
+    expect(refusals.map(({ id, payload }) => [id, payload.readUInt32BE(0)])).toEqual([
+      [1025, ERROR.refusedStream],
+    ]);
+  });
+
+  test("requests that are given up as soon as they are made end the connection", async () => {
+    const { port } = await listening();
+    const raw = new Raw(port);
+    for (let id = 1; id < 4000; id += 2) {
+      raw.socket.write(Buffer.concat([open(id), frame(FRAME.reset, 0, id, Buffer.alloc(4))]));
+    }
+    expect(await raw.goneWith()).toBe(ERROR.enhanceYourCalm);
+  });
+
+  test("a client that reads nothing is not read either, however often it asks", async () => {
+    const { port } = await listening();
+    const raw = new Raw(port);
+    raw.socket.pause();
+    const ping = frame(FRAME.ping, 0, 0, Buffer.alloc(8));
+    const many = Buffer.concat(Array.from({ length: 4000 }, () => ping));
+    // What the kernel holds for both of them is some megabytes.
+    let stuck = false;
+    for (let sent = 0; sent < 200 && !stuck; sent++) {
+      for (let i = 0; i < 15; i++) raw.socket.write(many);
+      await sleep(20);
+      if (raw.socket.writableLength === 0) continue;
+      const before = raw.socket.writableLength;
+      await sleep(300);
+      stuck = raw.socket.writableLength === before;
+    }
+    expect(stuck).toBe(true);
+    expect(raw.socket.closed).toBe(false);
+  });
+
+  test("noise does no harm to others", async () => {
+    const { session, port } = await listening();
+    let seed = 1;
+    const random = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
+    const noise = Array.from({ length: 60 }, async () => {
+      const raw = new Raw(port);
+      const bytes = Array.from({ length: 20 }, () =>
+        frame(
+          Math.floor(random() * 11),
+          Math.floor(random() * 256),
+          Math.floor(random() * 6),
+          Buffer.from(
+            Array.from({ length: Math.floor(random() * 40) }, () => Math.floor(random() * 256)),
+          ),
+        ),
+      );
+      raw.socket.write(Buffer.concat([open(1), ...bytes]));
+      await sleep(20);
+      raw.socket.destroy();
+    });
+    await Promise.all(noise);
+    expect((await ask(session, PREDICT, BODY)).status).toBe(200);
+  });
+});
