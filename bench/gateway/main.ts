@@ -1,6 +1,6 @@
 // npm run bench:gateway: what a request costs a small replica and the gateway before it, beside peers.
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -69,7 +69,7 @@ async function start(name: Name, network: string, dir: string): Promise<Running>
     protocol === "h1" ? config.replaceAll("proto h2 check-proto h1 ", "") : config,
   );
   const gateway = await docker(
-    ...["run", "-d", "--network", network, "--cpus", "1", "--tmpfs", "/run/haproxy"],
+    ...["run", "-d", "--network", network, "--cpus", "1", "--tmpfs", "/run/haproxy:mode=1777"],
     ...["-v", `${dir}:/gateway:ro`, baseImages.haproxy, "haproxy", "-db", "-f", `/gateway/${file}`],
   );
   const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
@@ -178,6 +178,8 @@ async function main(): Promise<void> {
   });
   await buildImage();
   const dir = await mkdtemp(join(tmpdir(), "bench-gateway-"));
+  // HAProxy reads it as a user of its own.
+  await chmod(dir, 0o755);
   const network = `bench-gateway-${process.pid}`;
   await docker("network", "create", network);
   const names = Object.keys(subjects) as Name[];
