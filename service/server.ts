@@ -38,6 +38,13 @@ function refuseUnparsed(error: { code?: string | undefined }, socket: Socket): v
   ];
   const refusal = problem(status, detail);
   const body = problemBody(refusal);
+  socket.removeAllListeners("data");
+  socket.resume();
+  // Both sides have to close; who stays silent is not waited for.
+  const late = setTimeout(() => socket.destroy(), 1000).unref();
+  socket.once("close", () => {
+    clearTimeout(late);
+  });
   socket.end(
     `HTTP/1.1 ${status} ${refusal.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
@@ -54,6 +61,8 @@ export class HttpServer extends Server {
   readonly #services: Services;
   readonly #options: ServerOptions;
   readonly #multiplexed = new Set<Connection>();
+  /** Connections on which nothing has come yet. */
+  readonly #untold = new Set<Socket>();
 
   constructor(app: App, services: Services, options: ServerOptions) {
     super({
@@ -93,6 +102,7 @@ export class HttpServer extends Server {
   /** Every reply is the last of its connection from now on. */
   leaveAll(): void {
     for (const connection of this.#multiplexed) connection.leave();
+    for (const socket of this.#untold) socket.destroy();
   }
 
   override closeAllConnections(): void {
@@ -104,25 +114,32 @@ export class HttpServer extends Server {
   #tell(socket: Socket, http1: () => void): void {
     const { headerTimeout } = this.#options;
     const tooSlow = setTimeout(() => {
+      socket.off("data", onData);
       refuseUnparsed({ code: "ERR_HTTP_REQUEST_TIMEOUT" }, socket);
     }, headerTimeout).unref();
     const gone = (): void => {
       clearTimeout(tooSlow);
+      this.#untold.delete(socket);
       socket.destroy();
     };
-    socket.once("error", gone).once("end", gone).once("close", gone);
-    socket.once("data", (first: Buffer) => {
-      clearTimeout(tooSlow);
-      socket.off("error", gone).off("end", gone).off("close", gone);
+    let first: Buffer = Buffer.alloc(0);
+    const onData = (chunk: Buffer): void => {
+      first = first.length === 0 ? chunk : Buffer.concat([first, chunk]);
       const length = Math.min(first.length, PREFACE.length);
-      // The first three letters are no method's.
-      if (length >= 3 && PREFACE.compare(first, 0, length, 0, length) === 0) {
-        this.#multiplex(socket, first);
-      } else {
+      const isPreface = PREFACE.compare(first, 0, length, 0, length) === 0;
+      // The first letters are also POST's and PUT's; three of them are no method's.
+      if (isPreface && length < 3) return;
+      clearTimeout(tooSlow);
+      this.#untold.delete(socket);
+      socket.off("error", gone).off("end", gone).off("close", gone).off("data", onData);
+      if (isPreface) this.#multiplex(socket, first);
+      else {
         socket.unshift(first);
         http1();
       }
-    });
+    };
+    this.#untold.add(socket);
+    socket.once("error", gone).once("end", gone).once("close", gone).on("data", onData);
   }
 
   #multiplex(socket: Socket, first: Buffer): void {

@@ -9,6 +9,9 @@ import {
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import { createServer } from "node:net";
+import { Connection } from "./connection.ts";
+import { StreamExchange } from "./request.ts";
 import { drain, HttpServer, type ServerOptions } from "../server.ts";
 import type { ServiceSettings } from "../settings.ts";
 import { testService, type TestService } from "../testing.ts";
@@ -163,6 +166,55 @@ describe("HTTP/2 with a known client", () => {
       expect(status).toBe(200);
       expect(JSON.parse(text)).toHaveLength(6000);
     }
+  });
+
+  test("says of HEAD what GET would say, and hides no path behind a host", async () => {
+    const { session } = await listening();
+    const head = await ask(session, { ":method": "HEAD", ":path": "/healthz" });
+    expect(head.headers["content-length"]).toBeUndefined();
+    const hidden = await ask(session, { ":path": "/healthz", ":authority": "x/metrics?" });
+    expect(hidden.status).toBe(400);
+  });
+
+  test("tells who waits with a large body to go on", async () => {
+    const { session } = await listening();
+    const stream = session.request({ ...PREDICT, expect: "100-continue" });
+    await once(stream, "continue");
+    stream.end(BODY);
+    stream.resume();
+    const [head] = (await once(stream, "response")) as [{ ":status": number }];
+    expect(head[":status"]).toBe(200);
+  });
+
+  test("keeps a connection that is in use, and closes one that is not", async () => {
+    const { services, app } = testService("iris");
+    const options = { maxStreams: 9, maxBody: 1000, headerTimeout: 1000, requestTimeout: 1000 };
+    const server = createServer((socket) => {
+      socket.once("data", (first: Buffer) => {
+        const connection = new Connection(socket, first, { ...options, keepAlive: 200 }, (stream) =>
+          new StreamExchange(services, app.predict, stream).start(),
+        );
+        const sweep = setInterval(() => {
+          connection.sweep(performance.now());
+        }, 50);
+        socket.once("close", () => {
+          clearInterval(sweep);
+        });
+      });
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    closers.push(() => server.close());
+    const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    session.on("error", () => undefined);
+    closers.push(() => {
+      session.destroy();
+    });
+    for (let i = 0; i < 30; i++) {
+      expect((await ask(session, PREDICT, BODY)).status).toBe(200);
+      await sleep(20);
+    }
+    expect(session.closed).toBe(false);
+    await once(session, "close");
   });
 
   test("does not run the model for who has given up", async () => {
@@ -325,18 +377,23 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     ["no path", { ":path": "" }],
     ["a field of the connection", { connection: "close" }],
     ["capitals", { "X-Own": "1" }],
+    ["two paths", {}, Buffer.concat([block(), writeField(":path", "/other")])],
     ["a pseudo-header nobody knows", { ":own": "1" }],
     ["a length that is not the body's", { "content-length": "3" }],
-  ])("a request with %s is refused alone", async (_, over) => {
-    const { port } = await listening();
-    const raw = new Raw(port);
-    raw.socket.write(Buffer.concat([open(1, over), data(1, BODY), open(3), data(3, BODY)]));
-    await expect
-      .poll(() => raw.frames().some(({ type, id }) => type === FRAME.data && id === 3))
-      .toBe(true);
-    const refusal = raw.frames().find(({ type, id }) => type === FRAME.reset && id === 1);
-    expect(refusal?.payload.readUInt32BE(0)).toBe(ERROR.protocol);
-  });
+  ])(
+    "a request with %s is refused alone",
+    async (_, over: Record<string, string>, whole?: Buffer) => {
+      const { port } = await listening();
+      const raw = new Raw(port);
+      const first = frame(FRAME.headers, FLAG.endHeaders, 1, whole ?? block(over));
+      raw.socket.write(Buffer.concat([first, data(1, BODY), open(3), data(3, BODY)]));
+      await expect
+        .poll(() => raw.frames().some(({ type, id }) => type === FRAME.data && id === 3))
+        .toBe(true);
+      const refusal = raw.frames().find(({ type, id }) => type === FRAME.reset && id === 1);
+      expect(refusal?.payload.readUInt32BE(0)).toBe(ERROR.protocol);
+    },
+  );
 
   test("more streams than may be are refused, and may be sent again", async () => {
     const { port } = await listening();
@@ -357,6 +414,77 @@ describe("HTTP/2 with a client that breaks the rules", () => {
       raw.socket.write(Buffer.concat([open(id), frame(FRAME.reset, 0, id, Buffer.alloc(4))]));
     }
     expect(await raw.goneWith()).toBe(ERROR.enhanceYourCalm);
+  });
+
+  test("so do requests that the client makes the server give up", async () => {
+    const { port } = await listening();
+    const raw = new Raw(port);
+    for (let id = 1; id < 4000; id += 2) {
+      raw.socket.write(Buffer.concat([open(id), windowUpdate(id, 2 ** 31 - 1)]));
+    }
+    expect(await raw.goneWith()).toBe(ERROR.enhanceYourCalm);
+  });
+
+  test("bodies that are never whole have a limit over all requests", async () => {
+    const { port } = await listening();
+    const raw = new Raw(port);
+    const part = (id: number): Buffer => frame(FRAME.data, 0, id, Buffer.alloc(16_000, " "));
+    for (let id = 1; id < 150; id += 2) {
+      raw.socket.write(Buffer.concat([open(id), ...Array.from({ length: 60 }, () => part(id))]));
+    }
+    const refused = (): boolean =>
+      raw
+        .frames()
+        .some(
+          ({ type, payload }) =>
+            type === FRAME.reset && payload.readUInt32BE(0) === ERROR.enhanceYourCalm,
+        );
+    await expect.poll(refused, { timeout: 5000 }).toBe(true);
+    expect(raw.socket.closed).toBe(false);
+  });
+
+  test("who leaves and goes on asking is not listened to, and is closed at last", async () => {
+    const { port, server } = await listening({}, { headerTimeout: 200, requestTimeout: 300 });
+    const raw = new Raw(port);
+    raw.socket.write(frame(FRAME.goAway, 0, 0, Buffer.alloc(8)));
+    const ping = frame(FRAME.ping, 0, 0, Buffer.alloc(8));
+    const more = setInterval(() => raw.socket.write(ping), 5);
+    await once(raw.socket, "close");
+    clearInterval(more);
+    const left = () =>
+      new Promise((resolve) =>
+        server.getConnections((_, n) => {
+          resolve(n);
+        }),
+      );
+    await expect.poll(left, { timeout: 5000 }).toBe(1);
+  });
+
+  test("a preface in pieces is one, and a silent connection is closed", async () => {
+    const { port, server } = await listening({}, { headerTimeout: 300 });
+    const socket = connect(port, "127.0.0.1");
+    let bytes = Buffer.alloc(0);
+    socket.on("data", (chunk: Buffer) => (bytes = Buffer.concat([bytes, chunk])));
+    socket.setNoDelay(true);
+    for (const byte of PREFACE) {
+      socket.write(Buffer.from([byte]));
+      await sleep(1);
+    }
+    await expect.poll(() => bytes[3]).toBe(FRAME.settings);
+    socket.destroy();
+    const silent = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    silent.resume();
+    silent.on("error", () => undefined);
+    closers.push(() => silent.destroy());
+    const left = () =>
+      new Promise((resolve) =>
+        server.getConnections((_, n) => {
+          resolve(n);
+        }),
+      );
+    await expect.poll(left).toBe(2);
+    // The session of Node's own client alone.
+    await expect.poll(left, { timeout: 5000 }).toBe(1);
   });
 
   test("a client that reads nothing is not read either, however often it asks", async () => {

@@ -19,7 +19,7 @@ import {
   windowUpdate,
   writeHead,
 } from "./frame.ts";
-import { CompressionError, HeaderReader, type HeaderMap } from "./hpack.ts";
+import { CompressionError, HeaderReader, writeField, type HeaderMap } from "./hpack.ts";
 import { Stream, type Carrier, type Receiver } from "./stream.ts";
 
 export interface ConnectionOptions {
@@ -55,6 +55,12 @@ const MOST_STREAMS = 512;
 const MOST_HEADER_BYTES = 16 * 1024;
 /** What the peer may send before it hears how much was used up, over all streams. */
 const CONNECTION_WINDOW = 2 ** 30;
+/** ms between the wish for no more requests and the end: what was on its way has come by then. */
+const LEAVING_MS = 500;
+/** ms for a peer to read the last that it is told. */
+const LAST_MS = 1000;
+/** Bytes of bodies that are not whole yet, of all requests together. */
+const MOST_HELD = 32 * 1024 ** 2;
 /** Requests that may be given up in a second whatever else goes on. */
 const MOST_GIVEN_UP = 1000;
 /** Bytes that wait for a peer which does not read; then nothing more of it is read either. */
@@ -85,7 +91,11 @@ export class Connection implements Carrier {
   readonly #blocked = new Set<Stream>();
   #out: Buffer[] = [];
   #flushing = false;
+  /** The peer was asked for no more requests; it gets no more. */
+  #announced = false;
   #leaving = false;
+  /** Bytes of bodies that are not whole yet. */
+  #held = 0;
   #busyAt = performance.now();
 
   /** @param first what has been read of the socket */
@@ -99,7 +109,11 @@ export class Connection implements Carrier {
     });
     socket.on("drain", () => socket.resume());
     socket.on("error", () => socket.destroy());
-    socket.on("end", () => socket.end());
+    socket.on("end", () => {
+      // What is answered already may still be read.
+      this.#flush();
+      this.#end(LAST_MS);
+    });
     socket.on("close", () => {
       for (const stream of this.#streams.values()) stream.aborted = true;
     });
@@ -118,8 +132,20 @@ export class Connection implements Carrier {
     return this.#socket.destroyed;
   }
 
-  /** Takes no more requests; closes when the last one is answered. */
+  /**
+   * Asks for no more requests, takes those that are on their way, and closes when the last one is
+   * answered.
+   */
   leave(): void {
+    if (this.#leaving || this.#announced) return;
+    this.#announced = true;
+    this.#send(goAway(MAX_WINDOW, ERROR.none));
+    setTimeout(() => {
+      this.#leave();
+    }, LEAVING_MS).unref();
+  }
+
+  #leave(): void {
     if (this.#leaving) return;
     this.#leaving = true;
     this.#send(goAway(this.#lastStream, ERROR.none));
@@ -132,6 +158,7 @@ export class Connection implements Carrier {
 
   /** Ends what took too long; called every now and then. */
   sweep(now: number): void {
+    if (this.#socket.writableEnded) return;
     const { headerTimeout, requestTimeout, keepAlive } = this.#options;
     const starting = !this.#greeted && now - this.#busyAt > headerTimeout;
     const inHeaders = this.#block !== undefined && now - this.#blockSince > headerTimeout;
@@ -140,15 +167,17 @@ export class Connection implements Carrier {
       return;
     }
     for (const stream of this.#streams.values()) {
-      if (now - stream.openedAt <= requestTimeout) continue;
-      if (!stream.ended && !stream.answered) {
+      if (stream.rest) {
+        if (now - stream.blockedAt > requestTimeout) this.#abort(stream, ERROR.cancel);
+      } else if (!stream.ended && now - stream.openedAt > requestTimeout) {
         const { receiver } = stream;
         stream.receiver = undefined;
         receiver?.onTooSlow();
-      } else if (stream.rest) this.#abort(stream, ERROR.cancel);
+      }
     }
+    const busy = this.#streams.size + this.#answered + this.#givenUp > 0;
     this.#answered = this.#givenUp = 0;
-    if (this.#streams.size > 0) this.#busyAt = now;
+    if (busy) this.#busyAt = now;
     else if (this.#greeted && now - this.#busyAt > keepAlive) this.leave();
   }
 
@@ -177,6 +206,7 @@ export class Connection implements Carrier {
     if (whole || length === 0) this.#finish(stream);
     else {
       stream.rest = typeof body === "string" ? Buffer.from(body) : body;
+      stream.blockedAt = performance.now();
       this.#blocked.add(stream);
       this.#pump();
     }
@@ -211,6 +241,7 @@ export class Connection implements Carrier {
   }
 
   #forget(stream: Stream): void {
+    if (stream.chunks) this.#held -= stream.received;
     this.#streams.delete(stream.id);
     this.#blocked.delete(stream);
     stream.rest = undefined;
@@ -222,10 +253,25 @@ export class Connection implements Carrier {
   #closeWhenDone(): void {
     if (!this.#leaving || this.#streams.size > 0) return;
     this.#flush();
-    this.#socket.end();
+    this.#end(this.#options.requestTimeout);
+  }
+
+  /** Nothing more is written or read; a peer that does not close either has so many ms. */
+  #end(ms: number): void {
+    const socket = this.#socket;
+    if (socket.writableEnded) return;
+    socket.removeAllListeners("data");
+    // Also where it was paused: its end has to be seen.
+    socket.resume();
+    socket.end();
+    const late = setTimeout(() => socket.destroy(), ms).unref();
+    socket.once("close", () => {
+      clearTimeout(late);
+    });
   }
 
   #send(bytes: Buffer): void {
+    if (this.#socket.writableEnded || this.destroyed) return;
     this.#out.push(bytes);
     if (this.#flushing) return;
     this.#flushing = true;
@@ -273,6 +319,10 @@ export class Connection implements Carrier {
         const id = bytes.readUInt32BE(at + 5) & 0x7fffffff;
         this.#frame(type, flags, id, bytes.subarray(at + HEAD_BYTES, end));
         at = end;
+        // A request that is given up at once makes room for the next: no way to more than may be.
+        if (this.#givenUp > MOST_GIVEN_UP && this.#givenUp > 4 * this.#answered) {
+          throw new ConnectionError(ERROR.enhanceYourCalm, "requests are only given up");
+        }
       }
       if (at < bytes.length) this.#rest = bytes.subarray(at);
     } catch (error) {
@@ -288,11 +338,7 @@ export class Connection implements Carrier {
     this.#rest = undefined;
     this.#send(goAway(this.#lastStream, code));
     this.#flush();
-    this.#socket.removeAllListeners("data");
-    this.#socket.resume();
-    this.#socket.end();
-    // A peer that does not close either has a second to read why.
-    setTimeout(() => this.#socket.destroy(), 1000).unref();
+    this.#end(LAST_MS);
   }
 
   #frame(type: number, flags: number, id: number, payload: Buffer): void {
@@ -326,7 +372,7 @@ export class Connection implements Carrier {
       case FRAME.pushPromise:
         throw new ConnectionError(ERROR.protocol, "a client does not push");
       case FRAME.goAway:
-        this.leave();
+        this.#leave();
         break;
       // Priorities, and frames of later versions, say nothing to us.
     }
@@ -373,6 +419,7 @@ export class Connection implements Carrier {
       // Trailers: the end of a body.
       if (!endStream || known.ended)
         throw new ConnectionError(ERROR.protocol, "headers amid a body");
+      if (known.chunks) this.#held -= known.received;
       this.#onEnd(known, known.chunks ? Buffer.concat(known.chunks) : EMPTY);
       return;
     }
@@ -394,6 +441,9 @@ export class Connection implements Carrier {
     if (stream.answered) return;
     stream.receiver = receiver;
     if (endStream) this.#onEnd(stream, EMPTY);
+    else if (headers.get("expect") === "100-continue") {
+      this.#send(frame(FRAME.headers, FLAG.endHeaders, id, CONTINUE));
+    }
   }
 
   /** Of blocks that come again and again it is known. */
@@ -425,6 +475,8 @@ export class Connection implements Carrier {
     stream.received += data.length;
     const { receiver } = stream;
     if (receiver && stream.received > this.#options.maxBody) {
+      if (stream.chunks) this.#held -= stream.received - data.length;
+      stream.chunks = undefined;
       stream.ended = end;
       stream.receiver = undefined;
       receiver.onTooLarge();
@@ -432,11 +484,21 @@ export class Connection implements Carrier {
     }
     if (end) {
       const { chunks } = stream;
+      if (chunks) this.#held -= stream.received - data.length;
       this.#onEnd(stream, chunks ? Buffer.concat([...chunks, data]) : data);
       return;
     }
-    // A copy: what was read lives on as long as any part of it.
-    if (receiver && data.length > 0) (stream.chunks ??= []).push(Buffer.from(data));
+    // Held from the first piece on: all that has come until now.
+    if (receiver && data.length > 0) {
+      this.#held += stream.chunks ? data.length : stream.received;
+      if (this.#held > MOST_HELD) {
+        stream.chunks ??= [];
+        this.#abort(stream, ERROR.enhanceYourCalm);
+        return;
+      }
+      // A copy: what was read lives on as long as any part of it.
+      (stream.chunks ??= []).push(Buffer.from(data));
+    }
     if (payload.length > 0) this.#send(windowUpdate(id, payload.length));
   }
 
@@ -459,15 +521,12 @@ export class Connection implements Carrier {
     const stream = this.#streams.get(id);
     if (!stream) return;
     this.#giveUp(stream);
-    // A request that is given up at once makes room for the next: no way to more than one may ask for.
-    if (++this.#givenUp > MOST_GIVEN_UP && this.#givenUp > 4 * this.#answered) {
-      throw new ConnectionError(ERROR.enhanceYourCalm, "requests are only given up");
-    }
   }
 
   /** Nobody waits for its reply any more. */
   #giveUp(stream: Stream): void {
     stream.aborted = true;
+    this.#givenUp++;
     this.#forget(stream);
   }
 
@@ -483,18 +542,26 @@ export class Connection implements Carrier {
       return;
     }
     if (payload.length % 6 !== 0) throw new ConnectionError(ERROR.frameSize, "settings");
+    let window = this.#streamWindow;
     for (let at = 0; at < payload.length; at += 6) {
       const name = payload.readUInt16BE(at);
       const value = payload.readUInt32BE(at + 2);
       if (name === SETTING.initialWindowSize) {
         if (value > MAX_WINDOW) throw new ConnectionError(ERROR.flowControl, "a window");
-        for (const stream of this.#streams.values()) stream.window += value - this.#streamWindow;
-        this.#streamWindow = value;
+        window = value;
       } else if (name === SETTING.maxFrameSize) {
         if (value < MAX_FRAME_BYTES || value >= 2 ** 24) {
           throw new ConnectionError(ERROR.protocol, "a frame size");
         }
         this.#maxFrame = Math.min(value, 65_536);
+      }
+    }
+    const change = window - this.#streamWindow;
+    this.#streamWindow = window;
+    for (const stream of change === 0 ? [] : this.#streams.values()) {
+      stream.window += change;
+      if (stream.window > MAX_WINDOW) {
+        throw new ConnectionError(ERROR.flowControl, "a stream's window");
       }
     }
     this.#send(frame(FRAME.settings, FLAG.ack, 0));
@@ -524,6 +591,7 @@ export class Connection implements Carrier {
 }
 
 const EMPTY = Buffer.alloc(0);
+const CONTINUE = writeField(":status", "100");
 
 const METHOD = /^[A-Z][A-Z-]{0,31}$/;
 const OF_A_CONNECTION = [

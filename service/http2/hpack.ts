@@ -96,6 +96,8 @@ export class HeaderReader {
       if (size > MOST_TEXT) throw new CompressionError("headers that are too large");
       const [name, value] = field;
       const before = headers.get(name);
+      // What a request has once is not to be had twice; nobody knows the name that says so.
+      if (before !== undefined && name.startsWith(":")) headers.set(":twice", name);
       headers.set(
         name,
         before === undefined ? value : `${before}${name === "cookie" ? "; " : ", "}${value}`,
@@ -168,6 +170,8 @@ export class HeaderReader {
   #resize(limit: number): void {
     if (limit > this.#mostLimit) throw new CompressionError(`a table of ${limit} bytes`);
     this.#dynamic = true;
+    // What did not count while there was no table does now.
+    if (limit > this.#limit) this.#remembered.clear();
     this.#limit = limit;
     this.#evict();
   }

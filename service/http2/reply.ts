@@ -53,13 +53,16 @@ export function replyHead(
 
 const field = (name: string, value: string): Buffer => writeField(name.toLowerCase(), value);
 
-/** The head of any other reply. */
-export function responseHead(response: Response, length: number): Buffer {
+/**
+ * The head of any other reply.
+ * @param length of its body in bytes; undefined where only the head was asked for
+ */
+export function responseHead(response: Response, length: number | undefined): Buffer {
   const parts = [statusField(response.status)];
   for (const [name, value] of response.headers) {
     if (!OF_A_CONNECTION.has(name)) parts.push(field(name, value));
   }
-  if (!NO_BODY.has(response.status)) parts.push(lengthField(length));
+  if (length !== undefined && !NO_BODY.has(response.status)) parts.push(lengthField(length));
   return Buffer.concat(parts);
 }
 

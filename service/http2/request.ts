@@ -1,6 +1,12 @@
 // What a request over HTTP/2 is handed to: an operation by the short way, or the routes.
 import type { App } from "../app.ts";
-import { Exchange, type Headers, type Operation, type Services } from "../exchange.ts";
+import {
+  Exchange,
+  requestIdFrom,
+  type Headers,
+  type Operation,
+  type Services,
+} from "../exchange.ts";
 import { problem, PROBLEM_TYPE, problemBody, type Problem } from "../problem.ts";
 import { replyHead, responseHead } from "./reply.ts";
 import type { Receiver, Stream } from "./stream.ts";
@@ -57,12 +63,14 @@ export class StreamExchange extends Exchange implements Receiver {
 
 const refuse = (stream: Stream, refusal: Problem): void => {
   const body = problemBody(refusal);
-  const id = stream.headers.get("x-request-id") ?? "";
+  const id = requestIdFrom(stream.headers.get("x-request-id"));
   stream.respond(
     replyHead(refusal.status, PROBLEM_TYPE, Buffer.byteLength(body), id, undefined),
     body,
   );
 };
+
+const HOST = /^[\w.~%!$&'()*+,;=:[\]-]+$/;
 
 /** A request for one of the routes, once its body is there. */
 export class RoutedRequest implements Receiver {
@@ -104,15 +112,21 @@ export class RoutedRequest implements Receiver {
     const response = await this.#app.fetch(request);
     const reply = Buffer.from(await response.arrayBuffer());
     const isHead = request.method === "HEAD";
-    this.#stream.respond(responseHead(response, reply.length), isHead ? "" : reply);
+    this.#stream.respond(
+      responseHead(response, isHead ? undefined : reply.length),
+      isHead ? "" : reply,
+    );
   }
 
   /** undefined where it is none that fetch knows. */
   #request(body: Buffer): Request | undefined {
     const { headers } = this.#stream;
     const method = headers.get(":method") ?? "";
-    const url = `http://${headers.get(":authority") ?? headers.get("host") ?? "localhost"}${headers.get(":path") ?? ""}`;
-    if (!URL.canParse(url)) return undefined;
+    const host = headers.get(":authority") ?? headers.get("host") ?? "localhost";
+    const path = headers.get(":path") ?? "";
+    const url = `http://${host}${path}`;
+    // A host that could be read as more than one would hide the path that the gateway has looked at.
+    if (!HOST.test(host) || !path.startsWith("/") || !URL.canParse(url)) return undefined;
     try {
       return new Request(url, {
         method,

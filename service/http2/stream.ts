@@ -33,8 +33,9 @@ export class Stream {
   ended = false;
   answered = false;
   aborted = false;
-  /** What the peer has no room for yet. */
+  /** What the peer has no room for yet, and since when it had none. */
   rest: Buffer | undefined;
+  blockedAt = 0;
 
   constructor(id: number, headers: HeaderMap, window: number, carrier: Carrier) {
     this.id = id;
