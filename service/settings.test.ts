@@ -42,6 +42,12 @@ describe("settings", () => {
     expect(() => parseSettings({ [key]: value })).toThrow(new RegExp(`"${key}".*${allowed}`));
   });
 
+  it("refuses more time for the headers than for the whole request", () => {
+    expect(() => parseSettings({ requestTimeout: "5s" })).toThrow(
+      /"headerTimeout" is 10000 ms, more than "requestTimeout" with 5000 ms/,
+    );
+  });
+
   it("names the environment's variable when that is the wrong one", () => {
     expect(() => parseSettings({}, { MAX_BODY: "x" })).toThrow(/"MAX_BODY" is "x"/);
   });

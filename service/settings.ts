@@ -173,7 +173,15 @@ export function parseSettings(
     }
     return [key, parsed];
   });
-  return Object.fromEntries(values) as ServiceSettings;
+  const settings = Object.fromEntries(values) as ServiceSettings;
+  const { headerTimeout, requestTimeout } = settings;
+  if (headerTimeout > requestTimeout) {
+    throw new SettingsError(
+      `Setting "headerTimeout" is ${headerTimeout} ms, more than "requestTimeout" with ${requestTimeout} ms; ` +
+        "the headers are a part of the request.",
+    );
+  }
+  return settings;
 }
 
 /** Settings of this process: from the file at `path`, or the container's, and the environment. */
