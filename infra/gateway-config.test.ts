@@ -17,6 +17,11 @@ test("ends, when it is to stop, after what it had in flight, whoever keeps an id
   expect(lines).toContain("hard-stop-after 17000ms");
 });
 
+test("prefers the replica with the fewest connections, and none of those that have as many", () => {
+  expect(lines).toContain("balance random(3)");
+  expect(config).toMatch(/default-server weight 100 check /);
+});
+
 test("speaks HTTP/2 to replicas, many requests on one connection, and checks them by HTTP/1.1", () => {
   expect(config).toMatch(/server-template replica .* proto h2 check-proto h1 /);
 });
