@@ -69,6 +69,8 @@ export function hopeless(
     if (values.every((value) => value > 2 * limit)) {
       return `${metric} was ${Math.round(now)} ms after ${patience} seconds above twice its limit`;
     }
+    // A small replica answers little at first, as long as its code is being compiled.
+    if (ticks.length < 2 * patience) continue;
     const [before = 0] = recent.map(({ rps }) => rps);
     const queues = values.every((value) => value > limit / 2) && last.rps < 1.1 * before;
     if (queues && recent.every(({ rps }) => foretold(plan, rps) > 2 * limit)) {
