@@ -4,7 +4,7 @@ import { openApi } from "./contract/openapi.ts";
 import { tensorMetadata } from "./contract/v2.ts";
 import { FetchExchange, requestIdFrom, type Operation, type Services } from "./exchange.ts";
 import type { LoadedModel } from "./model/model.ts";
-import { problem, problemBody, PROBLEM_TYPE, type Problem } from "./problem.ts";
+import { FAILED, problem, problemBody, PROBLEM_TYPE, type Problem } from "./problem.ts";
 import { docsFile, docsPage } from "./routes/docs.ts";
 import { Infer, v2ErrorBody } from "./routes/infer.ts";
 import { NO_MODEL, Predict } from "./routes/predict.ts";
@@ -185,7 +185,7 @@ export function createApp(services: Services): App {
   );
   app.onError((error) => {
     log.error({ err: error }, "a request failed");
-    return problemResponse(problem(500, "The service failed to answer this request."));
+    return problemResponse(FAILED);
   });
 
   return { fetch: (request, env) => app.fetch(request, env), request: app.request, predict, infer };

@@ -3,7 +3,7 @@ import type { AccessLog, Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { WatchStatus } from "./model/watch.ts";
 import type { ModelSlot } from "./model/slot.ts";
-import { problem, type Problem } from "./problem.ts";
+import { FAILED, problem, tooLarge, type Problem } from "./problem.ts";
 
 /** What every route may use. */
 export interface Services {
@@ -117,10 +117,7 @@ export abstract class Exchange {
   }
 
   tooLarge(): Problem {
-    return problem(
-      413,
-      `The body is larger than ${this.services.maxBody} bytes, the most that is read.`,
-    );
+    return tooLarge(this.services.maxBody);
   }
 
   /** Hands the body to the operation. */
@@ -129,7 +126,7 @@ export abstract class Exchange {
       this.operation.handle(body, this);
     } catch (error) {
       this.services.log.error({ err: error, requestId: this.requestId }, "a request failed");
-      this.refuse(problem(500, "The service failed to answer this request."));
+      this.refuse(FAILED);
     }
   }
 }

@@ -115,13 +115,7 @@ export function readUsage(read: ReadFile = readFile): Usage {
 export function readThrottling(read: ReadFile = readFile): Throttling | undefined {
   const text = firstOf("cpu", "cpu.stat", read);
   if (text === undefined) return undefined;
-  const values = new Map(
-    text.split("\n").map((line) => {
-      const [key = "", value] = line.split(" ");
-      return [key, Number(value)] as const;
-    }),
-  );
-  const get = (key: string): number => values.get(key) ?? 0;
+  const get = (key: string): number => after(key, text) ?? 0;
   return {
     periods: get("nr_periods"),
     throttledPeriods: get("nr_throttled"),

@@ -34,6 +34,13 @@ export function problem(
   return { status, title: TITLES[status] ?? "Error", detail, ...more };
 }
 
+/** What whoever carries requests has to say of them, in the same words everywhere. */
+export const TOO_SLOW = problem(408, "The request came too slowly.");
+export const NOT_HTTP = problem(400, "The request is not valid HTTP.");
+export const FAILED = problem(500, "The service failed to answer this request.");
+export const tooLarge = (maxBody: number): Problem =>
+  problem(413, `The body is larger than ${maxBody} bytes, the most that is read.`);
+
 /** The body of a problem; `type` is left at its default, as the status says it all. */
 export function problemBody({ status, title, detail, errors }: Problem): string {
   return JSON.stringify({ type: "about:blank", title, status, detail, errors });

@@ -7,7 +7,7 @@ import { Connection } from "./http2/connection.ts";
 import { PREFACE } from "./http2/frame.ts";
 import { RoutedRequest, StreamExchange } from "./http2/request.ts";
 import type { Receiver, Stream } from "./http2/stream.ts";
-import { problem, problemBody, PROBLEM_TYPE } from "./problem.ts";
+import { NOT_HTTP, problem, PROBLEM_TYPE, problemBody, TOO_SLOW, type Problem } from "./problem.ts";
 
 export interface ServerOptions {
   /** ms a sender may take for its headers, and for the whole request. */
@@ -21,9 +21,9 @@ export interface ServerOptions {
 /** ms an idle connection is kept: longer than a gateway keeps it, so that the gateway closes first. */
 const KEEP_ALIVE_MS = 75_000;
 
-const PARSER_PROBLEMS: Readonly<Record<string, [number, string]>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: [408, "The request came too slowly."],
-  HPE_HEADER_OVERFLOW: [431, "The headers are larger than 16 kB."],
+const PARSER_PROBLEMS: Readonly<Record<string, Problem>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: TOO_SLOW,
+  HPE_HEADER_OVERFLOW: problem(431, "The headers are larger than 16 kB."),
 };
 
 /** What Node's parser refuses never reaches a route; it gets the same kind of answer. */
@@ -32,11 +32,7 @@ function refuseUnparsed(error: { code?: string | undefined }, socket: Socket): v
     socket.destroy();
     return;
   }
-  const [status, detail] = PARSER_PROBLEMS[error.code ?? ""] ?? [
-    400,
-    "The request is not valid HTTP.",
-  ];
-  const refusal = problem(status, detail);
+  const refusal = PARSER_PROBLEMS[error.code ?? ""] ?? NOT_HTTP;
   const body = problemBody(refusal);
   socket.removeAllListeners("data");
   socket.resume();
@@ -46,7 +42,7 @@ function refuseUnparsed(error: { code?: string | undefined }, socket: Socket): v
     clearTimeout(late);
   });
   socket.end(
-    `HTTP/1.1 ${status} ${refusal.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
+    `HTTP/1.1 ${refusal.status} ${refusal.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }

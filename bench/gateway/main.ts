@@ -9,7 +9,7 @@ import { gatewayConfig, gatewayPort } from "../../infra/gateway-config.ts";
 import { chooseSizing, nodeFlags } from "../../service/sizing.ts";
 import { buildImage, removeImage, startContainer } from "../../test/service/container.ts";
 import { baseImages } from "../../toolchain/versions.mjs";
-import { median, thousands } from "../measure.ts";
+import { median, needWrk, thousands, wholeNumbers } from "../measure.ts";
 import { writeSection } from "../section.ts";
 
 const run = promisify(execFile);
@@ -165,17 +165,12 @@ async function main(): Promise<void> {
     process.stdout.write(help);
     return;
   }
-  const [rounds = 0, seconds = 0, connections = 0] = [
-    values.rounds,
-    values.seconds,
-    values.connections,
-  ].map(Number);
-  if (![rounds, seconds, connections].every((value) => Number.isInteger(value) && value > 0)) {
-    throw new Error("--rounds, --seconds and --connections must be whole numbers above 0.");
-  }
-  await run("which", ["wrk"]).catch(() => {
-    throw new Error("wrk is not installed: apt-get install wrk.");
+  const { rounds, seconds, connections } = wholeNumbers({
+    rounds: values.rounds,
+    seconds: values.seconds,
+    connections: values.connections,
   });
+  needWrk();
   await buildImage();
   const dir = await mkdtemp(join(tmpdir(), "bench-gateway-"));
   // HAProxy reads it as a user of its own.

@@ -13,7 +13,7 @@ import {
   startContainer,
   type Container,
 } from "../../test/service/container.ts";
-import { cpuSeconds, median, thousands } from "../measure.ts";
+import { cpuSeconds, median, needWrk, thousands, wholeNumbers } from "../measure.ts";
 import { writeSection } from "../section.ts";
 
 const run = promisify(execFile);
@@ -289,17 +289,9 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const numbers = {
-    rounds: Number(values.rounds),
-    seconds: Number(values.seconds),
-    requests: Number(values.requests),
-  };
-  if (!Object.values(numbers).every((value) => Number.isInteger(value) && value > 0)) {
-    throw new Error("--rounds, --seconds and --requests must be whole numbers above 0.");
-  }
-  await run("which", ["wrk"]).catch(() => {
-    throw new Error("wrk is not installed: apt-get install wrk.");
-  });
+  const { rounds, seconds, requests } = values;
+  const numbers = wholeNumbers({ rounds, seconds, requests });
+  needWrk();
   say("Python packages …");
   const python = await pythonWith(join(HERE, "requirements.txt"));
   const models = join(

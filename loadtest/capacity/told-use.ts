@@ -14,13 +14,7 @@ function byName<T>(
   rows: (tick: Tick) => readonly T[],
   name: (row: T) => string,
 ): T[][] {
-  const all = new Map<string, T[]>();
-  for (const row of ticks.flatMap(rows)) {
-    const its = all.get(name(row));
-    if (its === undefined) all.set(name(row), [row]);
-    else its.push(row);
-  }
-  return [...all.values()];
+  return [...Map.groupBy(ticks.flatMap(rows), name).values()];
 }
 
 const replicas = (ticks: readonly Tick[]): ReplicaSample[][] =>

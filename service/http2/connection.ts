@@ -241,11 +241,10 @@ export class Connection implements Carrier {
   }
 
   #forget(stream: Stream): void {
-    if (stream.chunks) this.#held -= stream.received;
+    this.#take(stream);
     this.#streams.delete(stream.id);
     this.#blocked.delete(stream);
     stream.rest = undefined;
-    stream.chunks = undefined;
     stream.receiver = undefined;
     this.#closeWhenDone();
   }
@@ -419,8 +418,7 @@ export class Connection implements Carrier {
       // Trailers: the end of a body.
       if (!endStream || known.ended)
         throw new ConnectionError(ERROR.protocol, "headers amid a body");
-      if (known.chunks) this.#held -= known.received;
-      this.#onEnd(known, known.chunks ? Buffer.concat(known.chunks) : EMPTY);
+      this.#onEnd(known, EMPTY);
       return;
     }
     // One that was answered or given up; what was on its way comes still.
@@ -475,42 +473,46 @@ export class Connection implements Carrier {
     stream.received += data.length;
     const { receiver } = stream;
     if (receiver && stream.received > this.#options.maxBody) {
-      if (stream.chunks) this.#held -= stream.received - data.length;
-      stream.chunks = undefined;
+      this.#take(stream);
       stream.ended = end;
       stream.receiver = undefined;
       receiver.onTooLarge();
       return;
     }
     if (end) {
-      const { chunks } = stream;
-      if (chunks) this.#held -= stream.received - data.length;
-      this.#onEnd(stream, chunks ? Buffer.concat([...chunks, data]) : data);
+      this.#onEnd(stream, data);
       return;
     }
-    // Held from the first piece on: all that has come until now.
     if (receiver && data.length > 0) {
-      this.#held += stream.chunks ? data.length : stream.received;
-      if (this.#held > MOST_HELD) {
-        stream.chunks ??= [];
+      if (this.#held + data.length > MOST_HELD) {
         this.#abort(stream, ERROR.enhanceYourCalm);
         return;
       }
+      this.#held += data.length;
       // A copy: what was read lives on as long as any part of it.
       (stream.chunks ??= []).push(Buffer.from(data));
     }
     if (payload.length > 0) this.#send(windowUpdate(id, payload.length));
   }
 
-  /** The request is whole. */
-  #onEnd(stream: Stream, body: Buffer): void {
+  /** The request is whole; `last` is what came now. */
+  #onEnd(stream: Stream, last: Buffer): void {
     stream.ended = true;
     const { receiver, headers, received } = stream;
     stream.receiver = undefined;
-    stream.chunks = undefined;
+    const earlier = this.#take(stream);
     const length = headers.get("content-length");
     if (length !== undefined && Number(length) !== received) this.#abort(stream, ERROR.protocol);
-    else receiver?.onBody(body);
+    else receiver?.onBody(earlier.length === 0 ? last : Buffer.concat([...earlier, last]));
+  }
+
+  /** What has come of a body until now; it is held here no longer. */
+  #take(stream: Stream): readonly Buffer[] {
+    const { chunks } = stream;
+    if (chunks === undefined) return NOTHING;
+    stream.chunks = undefined;
+    for (const { length } of chunks) this.#held -= length;
+    return chunks;
   }
 
   #onReset(id: number, payload: Buffer): void {
@@ -591,6 +593,7 @@ export class Connection implements Carrier {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NOTHING: readonly Buffer[] = [];
 const CONTINUE = writeField(":status", "100");
 
 const METHOD = /^[A-Z][A-Z-]{0,31}$/;

@@ -7,11 +7,17 @@ import {
   type Operation,
   type Services,
 } from "../exchange.ts";
-import { problem, PROBLEM_TYPE, problemBody, type Problem } from "../problem.ts";
+import {
+  FAILED,
+  NOT_HTTP,
+  PROBLEM_TYPE,
+  problemBody,
+  TOO_SLOW,
+  tooLarge,
+  type Problem,
+} from "../problem.ts";
 import { replyHead, responseHead } from "./reply.ts";
 import type { Receiver, Stream } from "./stream.ts";
-
-export const TOO_SLOW = problem(408, "The request came too slowly.");
 
 /** An exchange on a stream: the short way, as on Node's own request. */
 export class StreamExchange extends Exchange implements Receiver {
@@ -87,16 +93,12 @@ export class RoutedRequest implements Receiver {
   onBody(body: Buffer): void {
     this.#answer(body).catch((error: unknown) => {
       this.#services.log.error({ err: error }, "a request failed");
-      refuse(this.#stream, problem(500, "The service failed to answer this request."));
+      refuse(this.#stream, FAILED);
     });
   }
 
   onTooLarge(): void {
-    const { maxBody } = this.#services;
-    refuse(
-      this.#stream,
-      problem(413, `The body is larger than ${maxBody} bytes, the most that is read.`),
-    );
+    refuse(this.#stream, tooLarge(this.#services.maxBody));
   }
 
   onTooSlow(): void {
@@ -106,7 +108,7 @@ export class RoutedRequest implements Receiver {
   async #answer(body: Buffer): Promise<void> {
     const request = this.#request(body);
     if (request === undefined) {
-      refuse(this.#stream, problem(400, "The request is not valid HTTP."));
+      refuse(this.#stream, NOT_HTTP);
       return;
     }
     const response = await this.#app.fetch(request);

@@ -5,7 +5,7 @@ import type { TensorData } from "../contract/types.ts";
 import type { Exchange, Operation, Services } from "../exchange.ts";
 import { parseJson } from "../json.ts";
 import type { LoadedModel } from "../model/model.ts";
-import { problem, problemBody, PROBLEM_TYPE, type Problem } from "../problem.ts";
+import { FAILED, problem, problemBody, PROBLEM_TYPE, type Problem } from "../problem.ts";
 
 export const JSON_TYPE = "application/json";
 
@@ -32,7 +32,7 @@ export function failureProblem(failure: Failure, services: Services, requestId: 
   services.log.warn({ err: failure.error, requestId }, "the model did not give a result");
   return failure.reason === "model" && !/memory|alloc/i.test(String(failure.error))
     ? problem(422, "The model cannot compute a result for this input.")
-    : problem(500, "The service failed to answer this request.");
+    : FAILED;
 }
 
 class PredictJob implements Job {
