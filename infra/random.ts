@@ -19,6 +19,9 @@ export function randomSecret(
 /**
  * Twelve hex digits for the name of what holds some content: others for each change of it. A hash would
  * give back content its old name, which its old holder still has after an update that failed.
+ *
+ * The list of triggers is a secret as a whole where the content is one: a list with a secret element is
+ * refused by the provider while the element is unknown, as it is in the preview of a fresh stack.
  */
 export function nameFor(
   content: pulumi.Output<string>,
@@ -27,7 +30,7 @@ export function nameFor(
 ): pulumi.Output<string> {
   const made = new command.local.Command(
     `${name}-name`,
-    { create: randomHex(6), triggers: [content], logging: "none" },
+    { create: randomHex(6), triggers: pulumi.all([content]), logging: "none" },
     opts,
   );
   return pulumi.unsecret(made.stdout);
