@@ -1,5 +1,17 @@
 import { createHash } from "node:crypto";
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
 import { dirname, extname, join, relative } from "node:path";
 import { build } from "esbuild";
 import { UserError } from "./errors.ts";
@@ -19,6 +31,7 @@ interface ImageRecipe {
 }
 
 export interface BuildContext {
+  /** As the provider finds it, which runs in this folder: the state then holds no path of a machine. */
   readonly dir: string;
   readonly base: ImageRecipe["base"];
   /** Hex SHA-256 of every path, mode and byte in it: the same content is the same image. */
@@ -57,11 +70,41 @@ export async function bundle(source: string): Promise<BuildContext> {
   }
 }
 
+const builds = join(stateDir, "build");
+
+/** How long a context that is not asked for any more is kept: an update that uses it may go on. */
+const keepMs = 24 * 3600_000;
+
 async function assemble(source: string): Promise<BuildContext> {
+  mkdirSync(builds, { recursive: true });
+  const part = source.replaceAll("/", "-");
+  const made = mkdtempSync(join(builds, "part-"));
+  try {
+    const base = await fill(made, source);
+    const hash = contentHash(made);
+    // Named by its content: a preview beside an update takes nothing away from under it.
+    const dir = join(builds, `${part}-${hash.slice(0, 12)}`);
+    if (existsSync(dir)) utimesSync(dir, new Date(), new Date());
+    else renameSync(made, dir);
+    return { dir: relative(import.meta.dirname, dir), base, hash };
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+    forgetOld();
+  }
+}
+
+function forgetOld(): void {
+  for (const name of readdirSync(builds)) {
+    const dir = join(builds, name);
+    const age = Date.now() - (statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (age > keepMs) rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** @returns the base that its recipe names */
+async function fill(dir: string, source: string): Promise<ImageRecipe["base"]> {
   const from = join(root, source);
   const recipe = JSON.parse(readFileSync(join(from, "image.json"), "utf8")) as ImageRecipe;
-  const dir = join(stateDir, "build", source.replaceAll("/", "-"));
-  rmSync(dir, { recursive: true, force: true });
   // The Dockerfile copies `app`; it is beside it, so as not to be in the image itself.
   const app = join(dir, "app");
   mkdirSync(app, { recursive: true });
@@ -119,5 +162,5 @@ async function assemble(source: string): Promise<BuildContext> {
   for (const file of filesBelow(dir)) {
     chmodSync(file, (statSync(file).mode & 0o111) !== 0 ? 0o755 : 0o644);
   }
-  return { dir, base: recipe.base, hash: contentHash(dir) };
+  return recipe.base;
 }

@@ -140,6 +140,8 @@ const keys = {
   loadtestPort: key(port, 8089),
   bind: key(address, "127.0.0.1"),
   loadtestWorkers: key(whole(1, 64), 1),
+  /** Id of the engine that the stack may go over to, where the one it was made on is gone for good. */
+  engine: optional(text),
   /** HAProxy instances. More than one are a Swarm service, one on a node, each on `apiPort`. */
   gateways: key(whole(1, 16), 1),
 } satisfies Record<string, Key<unknown>>;

@@ -112,7 +112,8 @@ export class ContainerWorkload extends pulumi.ComponentResource implements Workl
       const volume = new docker.Volume(
         folder,
         { name: ownName(args.stack, folder), labels: labelList(args.stack, args.part) },
-        { parent: this, retainOnDelete: keep },
+        // Data is replaced by nothing, whatever else the stack comes to be called.
+        { parent: this, retainOnDelete: keep, ignoreChanges: ["name", "labels"] },
       );
       return { source: volume.name, target };
     });

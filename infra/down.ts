@@ -1,15 +1,23 @@
 // `npm run down`: every trace of this clone's stacks removed, volumes with their data too.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import retry from "p-retry";
-import { cloneId, label, root } from "../toolchain/clone.mjs";
-import { checkpointFile } from "../toolchain/launcher/recover.mjs";
+import { folderId, label, root, stateDir } from "../toolchain/clone.mjs";
 import { settingsStacks } from "../toolchain/launcher/salt.mjs";
+import {
+  checkpointFile,
+  engineOf,
+  identityOf,
+  ownBackend,
+  readState,
+} from "../toolchain/launcher/state.mjs";
 import { pulumiCli } from "../toolchain/paths.mjs";
-import { docker, engineInfo } from "./engine.ts";
+import { docker, engineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
+import { originOf } from "./origin.ts";
+import { checkEngine } from "./same-engine.ts";
 import { leaveScript, membershipEnvironment } from "./swarm-membership.ts";
 
 const help = `Usage: npm run down [-- --help]
@@ -18,43 +26,76 @@ Removes every trace of this clone's stacks: containers, services, networks, imag
 with their data. What belongs to other clones, or to nobody, is left alone.
 `;
 
+/** A stack of this clone's own backend, as far as its traces on the engine need it. */
+interface Stack {
+  readonly name: string;
+  readonly isUp: boolean;
+  readonly engine: string | undefined;
+  /** What it has, or had when it was up last. */
+  readonly identity: string | undefined;
+}
+
+/** Names of all stacks that this clone has, or could have. */
+function stackNames(): string[] {
+  const dir = dirname(checkpointFile("any"));
+  const made = existsSync(dir) ? readdirSync(dir) : [];
+  const names = made.flatMap((file) => /^(.+)\.json$/.exec(file)?.[1] ?? []);
+  return [...new Set([...settingsStacks(), ...names])];
+}
+
+/** A stack that was destroyed left its data under the identity that it would have again. */
+function formerIdentity(stack: string): string | undefined {
+  const salt = join(stateDir, "salts", stack);
+  if (!existsSync(salt)) return undefined;
+  const settings = `encryptionsalt: ${readFileSync(salt, "utf8")}`;
+  return originOf({ organization: "organization", project: "inference-stack", stack, settings });
+}
+
+function readStack(name: string): Stack {
+  const state = readState(name);
+  return {
+    name,
+    isUp: state !== undefined && state.length > 0,
+    engine: engineOf(state),
+    identity: identityOf(state) ?? formerIdentity(name),
+  };
+}
+
 /** Destroys a stack with Pulumi, so that what it joined or configured elsewhere is undone too. */
-function destroy(stack: string): void {
-  console.log(`destroying the stack ${stack}`);
+function destroy({ name }: Stack): void {
+  console.log(`destroying the stack ${name}`);
   const launcher = join(root, "toolchain", "launcher", "pulumi.mjs");
-  const args = ["destroy", "--yes", "--skip-preview", "--non-interactive", "--stack", stack];
+  const args = ["destroy", "--yes", "--skip-preview", "--non-interactive", "--stack", name];
   const { status } = spawnSync(process.execPath, [launcher, ...args], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  if (status !== 0)
-    console.log(`pulumi destroy of ${stack} failed; removing what it left by label`);
+  if (status !== 0) console.log(`pulumi destroy of ${name} failed; removing what it left by label`);
 }
 
 /** Ends the Swarm that this stack made, where `pulumi destroy` could not. */
-function leaveSwarm(stack: string): void {
-  const env = { ...process.env, ...membershipEnvironment(stack) };
+function leaveSwarm(identity: string): void {
+  const env = { ...process.env, ...membershipEnvironment(identity) };
   const { stdout } = spawnSync("sh", ["-c", leaveScript], { env, encoding: "utf8" });
   process.stdout.write(stdout);
 }
 
-/** What Pulumi did not know of, or keeps on purpose. */
-async function sweep(): Promise<number> {
-  const mine = ["--filter", `label=${label.clone}=${cloneId}`];
+/** What Pulumi did not know of, or keeps on purpose. @param mine filters of the docker command */
+async function sweep(mine: readonly string[], managesSwarm: boolean): Promise<void> {
   const kinds = [
-    { what: "service", list: ["service", "ls", "-q", ...mine], remove: ["service", "rm"] },
-    { what: "container", list: ["ps", "-aq", ...mine], remove: ["rm", "-f", "-v"] },
-    { what: "network", list: ["network", "ls", "-q", ...mine], remove: ["network", "rm"] },
-    { what: "secret", list: ["secret", "ls", "-q", ...mine], remove: ["secret", "rm"] },
-    { what: "config", list: ["config", "ls", "-q", ...mine], remove: ["config", "rm"] },
-    { what: "volume", list: ["volume", "ls", "-q", ...mine], remove: ["volume", "rm", "-f"] },
-    { what: "image", list: ["images", "-q", "--no-trunc", ...mine], remove: ["rmi", "-f"] },
+    { what: "service", list: ["service", "ls", "-q"], remove: ["service", "rm"] },
+    { what: "container", list: ["ps", "-aq"], remove: ["rm", "-f", "-v"] },
+    { what: "network", list: ["network", "ls", "-q"], remove: ["network", "rm"] },
+    { what: "secret", list: ["secret", "ls", "-q"], remove: ["secret", "rm"] },
+    { what: "config", list: ["config", "ls", "-q"], remove: ["config", "rm"] },
+    { what: "volume", list: ["volume", "ls", "-q"], remove: ["volume", "rm", "-f"] },
+    { what: "image", list: ["images", "-q", "--no-trunc"], remove: ["rmi", "-f"] },
   ];
-  const { Swarm } = await engineInfo();
   const onlySwarm = new Set(["service", "secret", "config"]);
-  let removed = 0;
   for (const { what, list, remove } of kinds) {
-    if (onlySwarm.has(what) && !Swarm.ControlAvailable) continue;
-    const left = async () => [...new Set((await docker(...list)).split("\n").filter(Boolean))];
+    if (onlySwarm.has(what) && !managesSwarm) continue;
+    const left = async () => [
+      ...new Set((await docker(...list, ...mine)).split("\n").filter(Boolean)),
+    ];
     const { length } = await left();
     if (length === 0) continue;
     // What Swarm runs lingers for some seconds after its service is gone, and holds networks and images.
@@ -63,24 +104,46 @@ async function sweep(): Promise<number> {
       factor: 1,
       minTimeout: 1000,
     });
-    removed += length;
     console.log(`removed ${length} ${what}${length === 1 ? "" : "s"} that were left`);
   }
-  return removed;
+}
+
+/** Data that a stack kept when it was destroyed; nothing that somebody uses. */
+const keptData = ["--filter", "dangling=true"];
+
+async function main(): Promise<void> {
+  if (!ownBackend()) {
+    throw new UserError(
+      "down removes the stacks of this clone's own backend, but PULUMI_BACKEND_URL names another, which " +
+        "others may share. Unset it, or use `npx pulumi destroy -s <stack>`.",
+    );
+  }
+  const engine = await engineInfo();
+  const stacks = stackNames().map(readStack);
+  for (const { name, engine: recorded } of stacks) checkEngine(name, recorded, engine);
+  if (existsSync(pulumiCli)) stacks.filter(({ isUp }) => isUp).forEach(destroy);
+  for (const { identity, isUp } of stacks) {
+    if (identity === undefined) continue;
+    if (isUp) await sweep(ofStack(identity), engine.Swarm.ControlAvailable);
+    else await sweepKept(identity);
+  }
+  await sweep(["--filter", `label=${label.folder}=${folderId}`], false);
+  for (const { identity } of stacks) if (identity !== undefined) leaveSwarm(identity);
+  console.log("nothing of this clone's stacks is left on the engine");
+}
+
+async function sweepKept(identity: string): Promise<void> {
+  const mine = [...ofStack(identity), ...keptData];
+  const kept = (await docker("volume", "ls", "-q", ...mine)).split("\n").filter(Boolean);
+  if (kept.length === 0) return;
+  await docker("volume", "rm", ...kept);
+  console.log(`removed ${kept.length} volume${kept.length === 1 ? "" : "s"} of data that was kept`);
 }
 
 try {
   const { values } = parseArgs({ options: { help: { type: "boolean" } } });
-  if (values.help) {
-    console.log(help);
-  } else {
-    await engineInfo();
-    const stacks = settingsStacks().filter((stack) => existsSync(checkpointFile(stack)));
-    if (existsSync(pulumiCli)) stacks.forEach(destroy);
-    await sweep();
-    for (const stack of settingsStacks()) leaveSwarm(stack);
-    console.log("nothing of this clone's stacks is left on the engine");
-  }
+  if (values.help) console.log(help);
+  else await main();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
   console.error(`error: ${error.message}`);

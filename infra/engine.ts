@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { cloneId, label } from "../toolchain/clone.mjs";
+import { label } from "../toolchain/clone.mjs";
 import { UserError } from "./errors.ts";
 
 const run = promisify(execFile);
@@ -29,13 +29,15 @@ export async function dockerJson<T>(...args: string[]): Promise<T[]> {
     .map((line) => JSON.parse(line) as T);
 }
 
-/** Filters of the docker command for what this clone's stack has. */
-export const ofStack = (stack: string): string[] => [
-  ...["--filter", `label=${label.clone}=${cloneId}`],
-  ...["--filter", `label=${label.stack}=${stack}`],
+/** Filters of the docker command for what a stack has, whose identity this is. */
+export const ofStack = (identity: string): string[] => [
+  "--filter",
+  `label=${label.clone}=${identity}`,
 ];
 
 export interface EngineInfo {
+  /** What the engine calls itself, wherever it is reached. */
+  readonly ID: string;
   /** Cores. */
   readonly NCPU: number;
   /** Bytes. */

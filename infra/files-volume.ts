@@ -4,7 +4,8 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { dockerHost } from "./engine.ts";
 import { nameFor } from "./random.ts";
-import { labelList, ownName, type Part } from "./stack-identity.ts";
+import { label } from "../toolchain/clone.mjs";
+import { labelList, type Part, type StackIdentity } from "./stack-identity.ts";
 
 /** A file that the processes of a workload can read and not change. */
 export interface WorkloadFile {
@@ -14,7 +15,7 @@ export interface WorkloadFile {
 }
 
 export interface FilesVolumeArgs {
-  readonly stack: string;
+  readonly stack: StackIdentity;
   readonly part: Part;
   readonly files: readonly WorkloadFile[];
   /** User and group that own them. */
@@ -54,16 +55,13 @@ export class FilesVolume extends pulumi.ComponentResource {
         })),
       ),
     );
+    // Without a name of ours it has another one each time it is made: one that was lost, and is made
+    // anew, is then written anew, and a successor has its name beside its predecessor's.
+    const version = nameFor(encoded, name, { parent: this });
     const volume = new docker.Volume(
       name,
-      {
-        name: nameFor(encoded, name, { parent: this }).apply((own) =>
-          ownName(args.stack, `${name}-${own}`),
-        ),
-        labels: labelList(args.stack, args.part),
-      },
-      // What is given a name is deleted first unless told otherwise, and those who use it before it.
-      { parent: this, deleteBeforeReplace: false },
+      { labels: labelList(args.stack, args.part, { [label.files]: version }) },
+      { parent: this },
     );
     const written = new command.local.Command(
       `${name}-write`,

@@ -5,10 +5,11 @@ import { dockerHost } from "./engine.ts";
 import { gatewayConfig, gatewayPort, gatewayStatsPort, gatewaySysctls } from "./gateway-config.ts";
 import { answersOk, isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
+import type { StackIdentity } from "./stack-identity.ts";
 import { runWorkload, type WorkloadArgs } from "./workload.ts";
 
 export interface GatewayArgs {
-  readonly stack: string;
+  readonly stack: StackIdentity;
   readonly image: pulumi.Input<string>;
   readonly network: TrafficNetwork;
   readonly config: Pick<StackConfig, "deadline" | "bind" | "apiPort" | "gateways">;
@@ -25,13 +26,15 @@ const configFolder = "/config";
 export class Gateway extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
   /** Inside the network. */
-  readonly internalUrl: string;
+  readonly internalUrl: pulumi.Output<string>;
 
   constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:Gateway", name, {}, opts);
     const { network, config } = args;
     const { deadline, gateways } = config;
-    const text = gatewayConfig({ serviceName: network.serviceName, deadline, gateways });
+    const text = pulumi
+      .output(network.serviceName)
+      .apply((serviceName) => gatewayConfig({ serviceName, deadline, gateways }));
     const workload: WorkloadArgs = {
       stack: args.stack,
       part: "gateway",
@@ -51,13 +54,17 @@ export class Gateway extends pulumi.ComponentResource {
     };
     const running =
       gateways > 1 ? this.#service(name, workload, text) : this.#container(name, workload, text);
-    this.internalUrl = `http://${network.gatewayName}:${gatewayPort}`;
+    this.internalUrl = pulumi.interpolate`http://${network.gatewayName}:${gatewayPort}`;
     this.url = running.apply(() => `http://${config.bind}:${config.apiPort}`);
     this.registerOutputs({ url: this.url });
   }
 
   /** Known when it serves. */
-  #container(name: string, workload: WorkloadArgs, text: string): pulumi.Output<unknown> {
+  #container(
+    name: string,
+    workload: WorkloadArgs,
+    text: pulumi.Input<string>,
+  ): pulumi.Output<unknown> {
     const container = runWorkload(
       "container",
       name,
@@ -79,7 +86,11 @@ export class Gateway extends pulumi.ComponentResource {
     return configured.stdout;
   }
 
-  #service(name: string, workload: WorkloadArgs, text: string): pulumi.Output<unknown> {
+  #service(
+    name: string,
+    workload: WorkloadArgs,
+    text: pulumi.Input<string>,
+  ): pulumi.Output<unknown> {
     const files = [{ path: `${configFolder}/haproxy.cfg`, content: text }];
     const service = runWorkload("swarm", name, { ...workload, files }, { parent: this });
     return service.ids[0] ?? pulumi.output("");

@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
-import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Build, BuiltPart } from "./builds.ts";
 import type { StackConfig } from "./config.ts";
-import { dockerHost } from "./engine.ts";
-import { labels, ownName } from "./stack-identity.ts";
+import { labels, ownName, type StackIdentity } from "./stack-identity.ts";
 
 type Registry = Pick<
   StackConfig,
@@ -40,28 +38,10 @@ export function destination(config: Registry, part: string, hash: string): Desti
 }
 
 export interface AppImageArgs extends Build {
-  readonly stack: string;
+  readonly stack: StackIdentity;
   readonly part: BuiltPart;
   readonly registry: Registry;
-  /** What takes away the images that nothing names any more; it goes last. */
-  readonly sweep: pulumi.Resource;
 }
-
-/**
- * Removes, after the stack's images, what is left of them: one that is rolled back to loses its name
- * when the update that failed is cleaned up, and the provider then finds it no more.
- */
-export const imageSweep = (stack: string): pulumi.Resource =>
-  new command.local.Command("image-sweep", {
-    create: "true",
-    delete: `docker -H "$DOCKER_HOST" image prune --all --force $FILTERS > /dev/null`,
-    environment: {
-      DOCKER_HOST: dockerHost(),
-      FILTERS: Object.entries(labels(stack, "image"))
-        .map(([name, value]) => `--filter label=${name}=${value}`)
-        .join(" "),
-    },
-  });
 
 /**
  * An image of this project, built when its content changes, pushed where the configuration says, and
@@ -72,13 +52,13 @@ export class AppImage extends pulumi.ComponentResource {
 
   constructor(name: string, args: AppImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:AppImage", name, {}, opts);
-    const { context, base, stack, part, registry, sweep } = args;
+    const { context, base, stack, part, registry } = args;
     // The tag covers the base too: what is replaced never shares a name with its successor.
     const content = createHash("sha256").update(`${context.hash} ${base.id}`).digest("hex");
     const to = destination(registry, part, content);
     const tagged = to
       ? `${to.repository}:${to.tag}`
-      : `${ownName(stack, part)}:${content.slice(0, 12)}`;
+      : pulumi.interpolate`${ownName(stack, part)}:${content.slice(0, 12)}`;
     const built = new docker.RemoteImage(
       name,
       {
@@ -92,7 +72,7 @@ export class AppImage extends pulumi.ComponentResource {
         // A container that is still stopping may hold it for a moment.
         forceRemove: true,
       },
-      { parent: this, dependsOn: [sweep] },
+      { parent: this },
     );
     this.reference = to ? this.#push(name, to, tagged, built, registry) : built.imageId;
     this.registerOutputs({ reference: this.reference });
@@ -101,7 +81,7 @@ export class AppImage extends pulumi.ComponentResource {
   #push(
     name: string,
     to: Destination,
-    tagged: string,
+    tagged: pulumi.Input<string>,
     built: docker.RemoteImage,
     registry: Registry,
   ): pulumi.Output<string> {

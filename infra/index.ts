@@ -1,5 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
+import { identityOf } from "../toolchain/launcher/state.mjs";
+import { birthOf, stateAtHand } from "./birth.ts";
 import { prepareBuilds } from "./builds.ts";
+import { cleanUp } from "./clean-up.ts";
+import { engineInfo } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import { preflight } from "./preflight.ts";
 import { readConfig } from "./read-config.ts";
@@ -7,8 +11,13 @@ import { declareStack } from "./stack.ts";
 
 async function main(stack: string) {
   const config = readConfig();
-  await preflight(stack, config);
-  return declareStack(stack, config, await prepareBuilds(config));
+  const engine = await engineInfo();
+  const state = await stateAtHand();
+  const birth = await birthOf(state, engine, config.engine);
+  await preflight(identityOf(state), config, engine);
+  const builds = await prepareBuilds(config);
+  if (!pulumi.runtime.isDryRun()) await cleanUp(stack, state, engine);
+  return declareStack(stack, birth, config, builds);
 }
 
 const outputs = await main(pulumi.getStack()).catch((error: unknown) => {

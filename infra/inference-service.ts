@@ -3,16 +3,20 @@ import type { StackConfig } from "./config.ts";
 import type { Dependencies } from "./dependencies/index.ts";
 import { answersOk } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
+import type { StackIdentity } from "./stack-identity.ts";
 import { runWorkload, type Workload } from "./workload.ts";
 
 /** Where each replica listens. */
 export const servicePort = 8000;
 
+/** Named to it, so that it does not start without: with others it would serve another model. */
+const settingsFile = "/run/inference/settings.json";
+
 /** Where the image has a folder that the service owns. */
 const cacheFolder = "/var/cache/inference";
 
 export interface InferenceServiceArgs {
-  readonly stack: string;
+  readonly stack: StackIdentity;
   readonly image: pulumi.Input<string>;
   readonly network: TrafficNetwork;
   /** Where models come from; the embedded one without. */
@@ -34,6 +38,7 @@ export class InferenceService extends pulumi.ComponentResource {
         stack,
         part: "service",
         image,
+        command: ["node", "/app/start.mjs", "--settings", settingsFile],
         replicas: config.replicas,
         cpus: config.cpus,
         memory: config.memory,
@@ -44,7 +49,7 @@ export class InferenceService extends pulumi.ComponentResource {
         ],
         files: [
           {
-            path: "/run/inference/settings.json",
+            path: settingsFile,
             // A replica cannot find out what image it runs in; who measures it asks it for that.
             content: pulumi.output(image).apply((running) =>
               JSON.stringify({

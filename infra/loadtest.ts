@@ -4,14 +4,15 @@ import type { WorkloadFile } from "./files-volume.ts";
 import { answersOk, isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { randomSecret } from "./random.ts";
+import type { StackIdentity } from "./stack-identity.ts";
 import { runWorkload, type WorkloadArgs } from "./workload.ts";
 
 export interface LoadTestArgs {
-  readonly stack: string;
+  readonly stack: StackIdentity;
   readonly image: pulumi.Input<string>;
   readonly network: TrafficNetwork;
   /** The gateway, as it is reached inside the network. */
-  readonly target: string;
+  readonly target: pulumi.Input<string>;
   readonly config: Pick<StackConfig, "platform" | "bind" | "loadtestPort" | "loadtestWorkers">;
 }
 
@@ -38,19 +39,19 @@ export class LoadTest extends pulumi.ComponentResource {
     this.token = randomSecret(`${name}-token`, child);
     const guarded = !isLoopback(config.bind);
 
-    const settings = {
+    const settings = pulumi.jsonStringify({
       target: args.target,
-      masterAddress: `${network.loadtestName}:${workerPort}`,
+      masterAddress: pulumi.interpolate`${network.loadtestName}:${workerPort}`,
       secretFile: `${folder}/secret`,
       ...(guarded ? { tokenFile: `${folder}/token` } : {}),
       runsDir: "/runs",
-      stack: { name: stack, platform: config.platform },
+      stack: { name: stack.name, platform: config.platform },
       scrape: { dns: network.serviceName, port: 8000 },
       listen: { host: "0.0.0.0", port: masterPort, workerPort },
       allowedHosts: [network.loadtestName, ...(guarded ? [config.bind] : [])],
-    };
+    });
     const files: WorkloadFile[] = [
-      { path: `${folder}/settings.json`, content: JSON.stringify(settings) },
+      { path: `${folder}/settings.json`, content: settings },
       { path: `${folder}/secret`, content: secret },
       ...(guarded ? [{ path: `${folder}/token`, content: this.token }] : []),
     ];

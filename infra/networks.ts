@@ -1,6 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { labelList, ownName } from "./stack-identity.ts";
+import { sweepNetwork } from "./leftovers.ts";
+import { labelList, ownName, type StackIdentity } from "./stack-identity.ts";
 import { swarmMember } from "./swarm.ts";
 import type { Platform } from "./workload.ts";
 
@@ -12,14 +13,41 @@ export interface Network {
 /** The network that requests travel on: gateway, replicas and load test. */
 export interface TrafficNetwork extends Network {
   /** The name that all replicas of the service answer to on it. */
-  readonly serviceName: string;
-  readonly gatewayName: string;
-  readonly loadtestName: string;
+  readonly serviceName: pulumi.Input<string>;
+  readonly gatewayName: pulumi.Input<string>;
+  readonly loadtestName: pulumi.Input<string>;
+}
+
+/** Makes a network of the stack's own: a bridge, or an attachable overlay. */
+export function ownNetwork(
+  name: string,
+  args: {
+    readonly stack: StackIdentity;
+    readonly what: pulumi.Input<string>;
+    readonly overlay: boolean;
+  },
+  opts: pulumi.CustomResourceOptions = {},
+): Network {
+  const { stack, what, overlay } = args;
+  const made = new docker.Network(
+    name,
+    {
+      name: ownName(stack, what),
+      driver: overlay ? "overlay" : "bridge",
+      attachable: overlay,
+      labels: labelList(stack, "network"),
+    },
+    opts,
+  );
+  const swept = sweepNetwork(name, { id: stack.id, network: made.id }, opts);
+  // Whoever joins it depends on the sweep too.
+  const whole = pulumi.all([made.name, made.id, swept.id]);
+  return { name: whole.apply(([own]) => own), id: whole.apply(([, id]) => id) };
 }
 
 /** Makes the stack's own network, a bridge or an attachable overlay, or joins an existing one. */
 export function trafficNetwork(
-  stack: string,
+  stack: StackIdentity,
   config: { readonly platform: Platform; readonly network: string | undefined },
 ): TrafficNetwork {
   if (config.network !== undefined) {
@@ -34,19 +62,12 @@ export function trafficNetwork(
     };
   }
   const swarm = config.platform === "swarm";
-  const made = new docker.Network(
-    "network",
-    {
-      name: ownName(stack, "traffic"),
-      driver: swarm ? "overlay" : "bridge",
-      attachable: swarm,
-      labels: labelList(stack, "network"),
-    },
-    swarm ? { dependsOn: [swarmMember(stack)] } : {},
-  );
   return {
-    name: made.name,
-    id: made.id,
+    ...ownNetwork(
+      "network",
+      { stack, what: "traffic", overlay: swarm },
+      swarm ? { dependsOn: [swarmMember(stack)] } : {},
+    ),
     serviceName: "inference",
     gatewayName: "gateway",
     loadtestName: "loadtest",

@@ -1,8 +1,7 @@
 import { createServer } from "node:net";
-import { cloneId, label } from "../toolchain/clone.mjs";
 import type { StackConfig } from "./config.ts";
 import { checkReachable } from "./dependencies/reachable.ts";
-import { docker, dockerHost, dockerJson, type EngineInfo, engineInfo } from "./engine.ts";
+import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import {
   checkGateways,
@@ -30,11 +29,9 @@ export function checkLimits(config: StackConfig, engine: EngineInfo): void {
 }
 
 /** Ports that containers of this very stack publish: they are not in the way of themselves. */
-async function ownPorts(stack: string): Promise<ReadonlySet<number>> {
-  const ports = await docker(
-    ...["ps", "--format", "{{.Ports}}"],
-    ...["--filter", `label=${label.clone}=${cloneId}`, "--filter", `label=${label.stack}=${stack}`],
-  );
+async function ownPorts(identity: string | undefined): Promise<ReadonlySet<number>> {
+  if (identity === undefined) return new Set();
+  const ports = await docker("ps", "--format", "{{.Ports}}", ...ofStack(identity));
   return new Set([...ports.matchAll(/:(\d+)->/g)].map(([, port]) => Number(port)));
 }
 
@@ -53,9 +50,9 @@ function portIsFree(port: number, host: string): Promise<boolean> {
   });
 }
 
-async function checkPorts(stack: string, config: StackConfig): Promise<void> {
+async function checkPorts(identity: string | undefined, config: StackConfig): Promise<void> {
   if (!dockerHost().startsWith("unix:")) return;
-  const own = await ownPorts(stack);
+  const own = await ownPorts(identity);
   for (const key of ["apiPort", "loadtestPort"] as const) {
     const port = config[key];
     if (own.has(port) || (await portIsFree(port, config.bind))) continue;
@@ -102,15 +99,22 @@ export async function baseImage(tag: string): Promise<BaseImage> {
   }
 }
 
-/** Finds out what would go wrong later, while nothing is changed yet. @throws UserError */
-export async function preflight(stack: string, config: StackConfig): Promise<void> {
-  const engine = await engineInfo();
+/**
+ * Finds out what would go wrong later, while nothing is changed yet.
+ * @param identity of the stack, where its state has one
+ * @throws UserError
+ */
+export async function preflight(
+  identity: string | undefined,
+  config: StackConfig,
+  engine: EngineInfo,
+): Promise<void> {
   checkLimits(config, engine);
   if (config.platform === "swarm") {
     checkSwarm(config, await readSwarm(engine));
-    if (engine.Swarm.ControlAvailable) checkGateways(config, await runningGateways(stack));
+    if (engine.Swarm.ControlAvailable) checkGateways(config, await runningGateways(identity));
   }
   await checkNetwork(config);
-  await checkPorts(stack, config);
+  await checkPorts(identity, config);
   await checkReachable(config);
 }

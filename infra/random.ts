@@ -1,5 +1,5 @@
-import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { madeOnce } from "./made-once.ts";
 
 const randomHex = (bytes: number): string => `od -An -vtx1 -N${bytes} /dev/urandom | tr -d ' \\n'`;
 
@@ -8,9 +8,9 @@ export function randomSecret(
   name: string,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
-  const made = new command.local.Command(
+  const made = madeOnce(
     name,
-    { create: randomHex(32), logging: "none" },
+    { create: randomHex(32) },
     { ...opts, additionalSecretOutputs: ["stdout", "stderr"] },
   );
   return pulumi.secret(made.stdout);
@@ -19,19 +19,14 @@ export function randomSecret(
 /**
  * Twelve hex digits for the name of what holds some content: others for each change of it. A hash would
  * give back content its old name, which its old holder still has after an update that failed.
- *
- * The list of triggers is a secret as a whole where the content is one: a list with a secret element is
- * refused by the provider while the element is unknown, as it is in the preview of a fresh stack.
  */
 export function nameFor(
   content: pulumi.Output<string>,
   name: string,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
-  const made = new command.local.Command(
-    `${name}-name`,
-    { create: randomHex(6), triggers: pulumi.all([content]), logging: "none" },
-    opts,
-  );
+  // Secret as a whole: upstream's provider refuses a list with an element that is secret and unknown.
+  const triggers = pulumi.all([content]);
+  const made = madeOnce(`${name}-name`, { create: randomHex(6), triggers }, opts);
   return pulumi.unsecret(made.stdout);
 }

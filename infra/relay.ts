@@ -1,16 +1,15 @@
 import { isIP } from "node:net";
-import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { UserError } from "./errors.ts";
 import { answersOk } from "./health-check.ts";
 import type { Dependencies } from "./dependencies/index.ts";
-import type { Network } from "./networks.ts";
+import { type Network, ownNetwork } from "./networks.ts";
 import { relayConfig, relayHealthPort, targetsOf } from "./relay-config.ts";
-import { labelList, ownName } from "./stack-identity.ts";
+import type { StackIdentity } from "./stack-identity.ts";
 import { runWorkload } from "./workload.ts";
 
 export interface RelayArgs {
-  readonly stack: string;
+  readonly stack: StackIdentity;
   /** On the same Swarm: it has to be one first. */
   readonly traffic: Network;
   /** One with HAProxy in it: the gateway's. */
@@ -36,14 +35,9 @@ export class Relay extends pulumi.ComponentResource {
     super("inference-stack:index:Relay", name, {}, opts);
     const { stack, traffic, image, from, urls } = args;
     const child = { parent: this };
-    this.network = new docker.Network(
+    this.network = ownNetwork(
       name,
-      {
-        name: traffic.id.apply(() => ownName(stack, name)),
-        driver: "overlay",
-        attachable: true,
-        labels: labelList(stack, "network"),
-      },
+      { stack, what: traffic.id.apply(() => name), overlay: true },
       child,
     );
     for (const [host, ports] of targetsOf(urls)) {
@@ -83,7 +77,7 @@ export class Relay extends pulumi.ComponentResource {
 
 /** Dependencies as replicas on any node reach them. */
 export function relayed(
-  stack: string,
+  stack: StackIdentity,
   dependencies: Dependencies | undefined,
   image: pulumi.Input<string>,
   traffic: Network,

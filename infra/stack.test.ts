@@ -54,7 +54,7 @@ const builds: Builds = {
 
 async function declare(values: Record<string, string> = {}, secretKeys: string[] = []) {
   const config = parseConfig({ values, secretKeys: new Set(secretKeys) });
-  const outputs = declareStack("dev", config, {
+  const outputs = declareStack("dev", { origin: "0a1b2c3d", engine: "ENGINE" }, config, {
     ...builds,
     ...(config.image ? { service: undefined } : {}),
     ...(config.dependencies === "deploy"
@@ -209,7 +209,7 @@ describe("the declared dev stack", () => {
       const [network] = inputs["networksAdvanced"] as { name: string; aliases?: string[] }[];
       expect(network?.name).toBe("testnet");
       for (const alias of network?.aliases ?? [])
-        expect(alias).toMatch(/^inference-stack-[0-9a-f]{8}-dev-/);
+        expect(alias).toMatch(/^inference-stack-identity-stdout-dev-/);
     }
   });
 

@@ -3,20 +3,21 @@ import type { Builds, BuiltPart } from "./builds.ts";
 import type { StackConfig } from "./config.ts";
 import { bringDependencies } from "./dependencies/index.ts";
 import { Gateway } from "./gateway.ts";
-import { AppImage, imageSweep } from "./images.ts";
+import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
 import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
 import { relayed } from "./relay.ts";
+import { type Birth, declareIdentity } from "./stack-identity.ts";
 import { onSwarm } from "./swarm.ts";
 
 /** The whole story: images, networks, dependencies, service, gateway, load test, outputs. */
-export function declareStack(stack: string, config: StackConfig, builds: Builds) {
-  const sweep = imageSweep(stack);
+export function declareStack(name: string, birth: Birth, config: StackConfig, builds: Builds) {
+  const stack = declareIdentity(name, birth);
   const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
     const build = builds[part];
     if (build === undefined) return given ?? "";
-    return new AppImage(part, { stack, part, ...build, registry: config, sweep }).reference;
+    return new AppImage(part, { stack, part, ...build, registry: config }).reference;
   };
   const serviceImage = image("service", config.image);
   const gatewayImage = image("gateway");

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { label } from "../toolchain/clone.mjs";
 import { settingsStacks } from "../toolchain/launcher/salt.mjs";
+import { identityOf, readState } from "../toolchain/launcher/state.mjs";
 import { docker, dockerJson, engineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import { replicaRequests } from "./gateway-stats.ts";
@@ -75,9 +76,12 @@ async function countRequests(
 }
 
 async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackStatus> {
-  const ids = (await docker("ps", "-aq", ...ofStack(stack))).split("\n").filter(Boolean);
+  const identity = identityOf(readState(stack));
+  if (identity === undefined) return { stack, containers: [], networks: [], swarm: null };
+  const mine = ofStack(identity);
+  const ids = (await docker("ps", "-aq", ...mine)).split("\n").filter(Boolean);
   const containers = await inspect<Inspected>("container", ids);
-  const services = managesSwarm ? await inspectServices(ofStack(stack)) : [];
+  const services = managesSwarm ? await inspectServices(mine) : [];
   const gateways = services.find(({ Spec }) => Spec.Labels[label.part] === "gateway")?.Spec.Name;
   const requests = await countRequests(containers, gateways);
   return {

@@ -1,4 +1,5 @@
-import { cloneId, label } from "../toolchain/clone.mjs";
+import type * as pulumi from "@pulumi/pulumi";
+import { label } from "../toolchain/clone.mjs";
 import { dockerHost } from "./engine.ts";
 
 /**
@@ -32,8 +33,8 @@ docker swarm leave --force > /dev/null
 echo "the engine left the Swarm that this stack had made"`;
 
 /** What the scripts want to know. */
-export const membershipEnvironment = (stack: string) => ({
+export const membershipEnvironment = <T extends pulumi.Input<string>>(identity: T) => ({
   DOCKER_HOST: dockerHost(),
   LABEL: label.swarm,
-  OWNER: `${cloneId}-${stack}`,
+  OWNER: identity,
 });

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import type { StackConfig } from "./config.ts";
-import { docker, dockerHost, dockerJson, type EngineInfo } from "./engine.ts";
+import { label } from "../toolchain/clone.mjs";
+import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
-import { labels } from "./stack-identity.ts";
 
 /** What of a Swarm, or of an engine that could become one, decides whether the stack can run there. */
 export interface SwarmFacts {
@@ -80,10 +80,11 @@ export function checkGateways(
 }
 
 /** What the gateways of a stack are on a Swarm that this engine manages. */
-export async function runningGateways(stack: string): Promise<"container" | "service" | undefined> {
-  const mine = Object.entries(labels(stack, "gateway")).flatMap(([name, value]) => [
-    ...["--filter", `label=${name}=${value}`],
-  ]);
+export async function runningGateways(
+  identity: string | undefined,
+): Promise<"container" | "service" | undefined> {
+  if (identity === undefined) return undefined;
+  const mine = [...ofStack(identity), "--filter", `label=${label.part}=gateway`];
   if ((await docker("service", "ls", "-q", ...mine)) !== "") return "service";
   return (await docker("ps", "-q", ...mine)) === "" ? undefined : "container";
 }

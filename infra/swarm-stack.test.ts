@@ -55,7 +55,7 @@ async function declare(values: Record<string, string> = {}, secretKeys: string[]
     values: { platform: "swarm", cpus: "0.5", replicas: "3", ...values },
     secretKeys: new Set(secretKeys),
   });
-  declareStack("swarm", config, builds);
+  declareStack("swarm", { origin: "0a1b2c3d", engine: "ENGINE" }, config, builds);
   // Until the last resource is registered, which nothing announces.
   for (let before = -1; before !== declared.length;) {
     before = declared.length;
@@ -221,6 +221,6 @@ describe("the declared swarm stack", () => {
     expect(of("command:local:Command").map(({ name }) => name)).not.toContain("swarm");
     const [joined] = service("inference").taskSpec.networksAdvanceds;
     expect(joined?.id).toBe("found-id");
-    expect(joined?.aliases?.[0]).toMatch(/^inference-stack-[0-9a-f]{8}-swarm-inference$/);
+    expect(joined?.aliases?.[0]).toMatch(/^inference-stack-identity-stdout-swarm-inference$/);
   });
 });

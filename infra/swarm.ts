@@ -4,14 +4,15 @@ import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "./config.ts";
 import { dockerHost } from "./engine.ts";
 import { destination } from "./images.ts";
+import type { StackIdentity } from "./stack-identity.ts";
 import { joinScript, leaveScript, membershipEnvironment } from "./swarm-membership.ts";
 
 /** Makes the engine a Swarm manager where it is in no Swarm yet, and undoes that with the stack. */
-export const swarmMember = (stack: string): pulumi.Resource =>
+export const swarmMember = (stack: StackIdentity): pulumi.Resource =>
   new command.local.Command("swarm", {
     create: joinScript,
     delete: leaveScript,
-    environment: membershipEnvironment(stack),
+    environment: membershipEnvironment(stack.id),
   });
 
 type Registry = Pick<

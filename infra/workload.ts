@@ -4,14 +4,14 @@ import type { StackConfig } from "./config.ts";
 import type { WorkloadFile } from "./files-volume.ts";
 import type { Network } from "./networks.ts";
 import { ServiceWorkload } from "./service-workload.ts";
-import type { Part } from "./stack-identity.ts";
+import type { Part, StackIdentity } from "./stack-identity.ts";
 import type { Cpus, MiB } from "./units.ts";
 
 export type Platform = StackConfig["platform"];
 
 /** Something that runs, in the words that containers and Swarm services share. */
 export interface WorkloadArgs {
-  readonly stack: string;
+  readonly stack: StackIdentity;
   readonly part: Part;
   readonly image: pulumi.Input<string>;
   readonly command?: readonly string[];
@@ -19,7 +19,10 @@ export interface WorkloadArgs {
   /** Limits of one replica. Swap is none. */
   readonly cpus: Cpus;
   readonly memory: MiB;
-  readonly networks: readonly { readonly network: Network; readonly alias?: string }[];
+  readonly networks: readonly {
+    readonly network: Network;
+    readonly alias?: pulumi.Input<string>;
+  }[];
   /** All in one folder: it is a mount of its own. */
   readonly files?: readonly WorkloadFile[];
   /** Folders on disk that it may write to and that go with it; empty at first, owned by its user. */

@@ -4,7 +4,8 @@ import { execFile, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { cloneId, label } from "../toolchain/clone.mjs";
+import { label } from "../toolchain/clone.mjs";
+import { identityOf, readState } from "../toolchain/launcher/state.mjs";
 import { Console, onInterrupt } from "./console.ts";
 import type { DriveInput, DriveOutput } from "./drive.ts";
 import { exitHelp, flagHelp, pageHelp, parseFlags, type Flags } from "./flags.ts";
@@ -76,10 +77,10 @@ function local({ request }: Flags, args: string[]): number {
 
 /** The container of a stack's master. Throws UserError with the next step. */
 async function masterOf(stack: string): Promise<string> {
+  const identity = identityOf(readState(stack));
   const filters = [
-    `label=${label.stack}=${stack}`,
     `label=${label.part}=loadtest`,
-    `label=${label.clone}=${cloneId}`,
+    `label=${label.clone}=${identity ?? ""}`,
   ].flatMap((filter) => ["--filter", filter]);
   let ids: string;
   try {
@@ -95,7 +96,7 @@ async function masterOf(stack: string): Promise<string> {
   const id = ids.trim().split("\n")[0]!;
   if (id === "") {
     throw new UserError(
-      `The stack ${stack} of this clone is not up; bring it up with npx pulumi up -s ${stack}, or use --local --host URL.`,
+      `The stack ${stack} is not up; bring it up with npx pulumi up -s ${stack}, or use --local --host URL.`,
     );
   }
   return id;

@@ -12,18 +12,23 @@ export const root = realpathSync(join(dirname(fileURLToPath(import.meta.url)), "
 export const stateDir = join(root, ".state");
 
 /**
- * Eight hex digits, the same for every command run in this clone. Derived from the path, so a
- * clone whose state was deleted still finds, and can remove, what it left on the engine.
+ * Eight hex digits of this folder, for what its commands make for the time they run. What a stack has
+ * is known by the stack's own identity, which moves with its state and not with a folder.
  */
-export const cloneId = createHash("sha256").update(root).digest("hex").slice(0, 8);
+export const folderId = createHash("sha256").update(root).digest("hex").slice(0, 8);
 
 /** Names of the labels that everything the stack makes carries. */
 export const label = {
   stack: "inference-stack.stack",
   part: "inference-stack.part",
+  // The identity of the stack, as its state has it.
   clone: "inference-stack.clone",
+  // What a command made in passing: the folder it was run in.
+  folder: "inference-stack.folder",
   // Made by the Pulumi program itself, so what no state records may be removed after a crash.
   declared: "inference-stack.declared",
+  // A volume with the files of a workload: other files are another volume.
+  files: "inference-stack.files",
   // On the node of a Swarm that a stack made: which one.
   swarm: "inference-stack.swarm",
 };

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as command from "@pulumi/command";
-import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { root } from "../../toolchain/clone.mjs";
 import type { Connection } from "../../toolchain/model/connection.ts";
@@ -9,15 +8,16 @@ import type { StackConfig } from "../config.ts";
 import { dockerHost } from "../engine.ts";
 import type { WorkloadFile } from "../files-volume.ts";
 import { answersOk } from "../health-check.ts";
+import { type Network, ownNetwork } from "../networks.ts";
 import { randomSecret } from "../random.ts";
-import { labelList, ownName } from "../stack-identity.ts";
+import type { StackIdentity } from "../stack-identity.ts";
 import { runWorkload } from "../workload.ts";
 import type { DependencyImages } from "./images.ts";
 import type { Dependencies } from "./index.ts";
 import { given, registrySettings } from "./settings.ts";
 
 export interface DeployArgs {
-  readonly stack: string;
+  readonly stack: StackIdentity;
   readonly config: StackConfig;
   readonly images: DependencyImages;
 }
@@ -46,7 +46,7 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
   readonly settings: Readonly<Record<string, string>>;
   /** None: MLflow hands out the artifacts, so replicas need no key to the store. */
   readonly files: readonly WorkloadFile[] = [];
-  readonly network: docker.Network;
+  readonly network: Network;
   readonly ready: readonly pulumi.Resource[];
   readonly mlflowUrl = "http://mlflow:5000";
   readonly s3Url: string;
@@ -57,11 +57,7 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
     const { stack, config, images } = args;
     const child = { parent: this };
     this.s3Url = config.s3Url ?? "http://s3:9000";
-    this.network = new docker.Network(
-      name,
-      { name: ownName(stack, name), driver: "bridge", labels: labelList(stack, "network") },
-      child,
-    );
+    this.network = ownNetwork(name, { stack, what: name, overlay: false }, child);
 
     const accessKey = config.s3AccessKey?.reveal() ?? "inference-stack";
     const secretKey = config.s3SecretKey

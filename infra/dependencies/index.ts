@@ -3,6 +3,7 @@ import type { Connection } from "../../toolchain/model/connection.ts";
 import type { StackConfig } from "../config.ts";
 import type { WorkloadFile } from "../files-volume.ts";
 import type { Network } from "../networks.ts";
+import type { StackIdentity } from "../stack-identity.ts";
 import { attachDependencies } from "./attach.ts";
 import { DeployedDependencies } from "./deploy.ts";
 import type { DependencyImages } from "./images.ts";
@@ -26,7 +27,7 @@ export interface Dependencies {
 
 /** MLflow and S3 as configured, or undefined where the service serves its embedded model. */
 export function bringDependencies(
-  stack: string,
+  stack: StackIdentity,
   config: StackConfig,
   images: DependencyImages | undefined,
 ): Dependencies | undefined {

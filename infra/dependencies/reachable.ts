@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { cloneId, label } from "../../toolchain/clone.mjs";
+import { folderId, label } from "../../toolchain/clone.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 import type { StackConfig } from "../config.ts";
 import { docker, dockerJson } from "../engine.ts";
@@ -37,7 +37,7 @@ async function probe(
       "--network",
       network ?? "bridge",
       "--label",
-      `${label.clone}=${cloneId}`,
+      `${label.folder}=${folderId}`,
     ],
     ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
     ...["--user", "65534:65534", "--memory", "96m", "--memory-swap", "96m", "--pids-limit", "64"],

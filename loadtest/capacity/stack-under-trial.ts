@@ -23,12 +23,9 @@ import { UserError } from "../../infra/errors.ts";
 import type { Platform } from "../../infra/workload.ts";
 import { root, stateDir } from "../../toolchain/clone.mjs";
 import { pulumiEnvironment } from "../../toolchain/launcher/environment.mjs";
-import {
-  checkpointFile,
-  clearDeadLocks,
-  removeUnrecorded,
-} from "../../toolchain/launcher/recover.mjs";
+import { clearDeadLocks, inspectStack } from "../../toolchain/launcher/recover.mjs";
 import { settingsFile, withSalt, withoutSalt } from "../../toolchain/launcher/salt.mjs";
+import { ownBackend, readState } from "../../toolchain/launcher/state.mjs";
 import { pulumiBin, pulumiCli } from "../../toolchain/paths.mjs";
 import type { Limits } from "./space.ts";
 
@@ -124,10 +121,8 @@ export class StackUnderTrial {
    */
   async up(limits: Limits): Promise<string> {
     writeSettings(this.name, (text) => withLimits(text, limits));
-    const state = readFileSync(checkpointFile(this.name), "utf8");
-    return this.#run(
-      replicaUrns(this, limits.replicas).filter((urn) => state.includes(`"${urn}"`)),
-    );
+    const known = new Set((readState(this.name) ?? []).map(({ urn }) => urn));
+    return this.#run(replicaUrns(this, limits.replicas).filter((urn) => known.has(urn)));
   }
 
   /** Back to what the settings file says. */
@@ -142,12 +137,13 @@ export class StackUnderTrial {
       output = (output + text).slice(-20_000);
     };
     for (let waited = 0; ; waited += 1) {
-      // What a killed run left: a lock, a container that no state records.
-      clearDeadLocks(this.name);
-      removeUnrecorded(this.name);
+      // What a killed run left: a lock, and records of what is gone.
+      if (ownBackend()) clearDeadLocks(this.name);
+      const { lost } = inspectStack(this.name, process.env);
       try {
         const { outputs } = await this.#stack.up({
           ...(replace.length > 0 ? { replace } : {}),
+          ...(lost.length > 0 ? { refresh: true } : {}),
           color: "never",
           suppressProgress: true,
           onOutput: keep,

@@ -1,7 +1,9 @@
 // The service's image in a limited container, for tests of what limits do.
 import { execFile } from "node:child_process";
+import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { bundle } from "../../infra/bundle.ts";
+import { root } from "../../toolchain/clone.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 import { untilReady } from "./process.ts";
 
@@ -16,7 +18,8 @@ const docker = async (...args: string[]): Promise<string> => {
 /** Builds the service's image and gives its name. */
 export async function buildImage(): Promise<string> {
   const { dir } = await bundle("service");
-  await docker("build", "-q", "--build-arg", `BASE=${baseImages.node}`, "-t", IMAGE, dir);
+  const context = resolve(root, "infra", dir);
+  await docker("build", "-q", "--build-arg", `BASE=${baseImages.node}`, "-t", IMAGE, context);
   return IMAGE;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmod, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cloneId, label, root } from "../../toolchain/clone.mjs";
+import { folderId, label, root } from "../../toolchain/clone.mjs";
 import { run } from "../../toolchain/process.mjs";
 import { ensureImages } from "../../toolchain/steps/images.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
@@ -20,7 +20,7 @@ export interface RealRegistry {
 /** MLflow and an S3 store as a compose file would bring them: two containers on a bridge of theirs. */
 export async function realRegistry(): Promise<RealRegistry> {
   await ensureImages(["base-mlflow", "base-minio", "base-node"], { consent: { yes: true } });
-  const network = `inference-stack-${cloneId}-test-${randomBytes(3).toString("hex")}`;
+  const network = `inference-stack-${folderId}-test-${randomBytes(3).toString("hex")}`;
   const secrets = await mkdtemp(join(tmpdir(), "registry-secrets-"));
   const [accessKey, secretKey] = [randomBytes(8).toString("hex"), randomBytes(16).toString("hex")];
   await writeFile(join(secrets, "s3-access-key"), accessKey);
@@ -30,7 +30,7 @@ export async function realRegistry(): Promise<RealRegistry> {
   for (const name of ["", "s3-access-key", "s3-secret-key", "start-s3", "start-mlflow"])
     await chmod(join(secrets, name), 0o755);
   const docker = (...args: string[]): Promise<string> => run("docker", args);
-  const labels = [`--label=${label.clone}=${cloneId}`];
+  const labels = [`--label=${label.folder}=${folderId}`];
   await docker("network", "create", ...labels, network);
   const start = async (part: string, memory: string, image: string, command: string[]) => {
     await docker(

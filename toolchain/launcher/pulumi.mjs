@@ -7,8 +7,10 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { pulumiCli, pulumiHome } from "../paths.mjs";
 import { pulumiEnvironment } from "./environment.mjs";
-import { checkpointFile, clearDeadLocks, removeUnrecorded } from "./recover.mjs";
+import { inWords } from "./plan.mjs";
+import { clearDeadLocks, inspectStack } from "./recover.mjs";
 import { lendSalts, settingsFile, takeSalts } from "./salt.mjs";
+import { checkpointFile } from "./state.mjs";
 
 const args = process.argv.slice(2);
 
@@ -45,6 +47,7 @@ const needStack = new Set(
   ),
 );
 const changeStack = new Set(["up", "update", "destroy", "down", "refresh"]);
+const looksAtEngine = new Set([...changeStack, "preview", "pre"]);
 const takesValue = new Set(["-s", "--stack", "-C", "--cwd", "--color", "-v", "--verbose"]);
 const words = args.filter((arg, i) => !arg.startsWith("-") && !takesValue.has(args[i - 1] ?? ""));
 const verb = words[0] ?? "";
@@ -59,12 +62,37 @@ if (ownBackend && needStack.has(verb) && !asksForHelp) {
   stack = namedStack() ?? selected ?? "dev";
   if (!onlyNamesStack || args.includes("select")) makeStack(stack, selected === undefined);
   if (changeStack.has(verb)) {
-    const done = [...clearDeadLocks(stack), ...removeUnrecorded(stack)];
-    for (const what of done) console.error(`inference-stack: ${what}`);
+    for (const what of clearDeadLocks(stack)) console.error(`inference-stack: ${what}`);
   }
 }
 
-const child = spawn(pulumiCli, args, { stdio: "inherit", env });
+/** What the CLI is asked for beyond what the caller asks for. @type {string[]} */
+const more = [];
+if (stack !== undefined && looksAtEngine.has(verb) && !asksForHelp) {
+  const { lost, elsewhere } = inspectStack(stack, env);
+  if (elsewhere && !takesOver(stack, elsewhere.found)) {
+    takeSalts();
+    console.error(
+      `error: the stack ${stack} is on the engine ${elsewhere.recorded}, but the one that answers here is ` +
+        `${elsewhere.found}: what it has would be left behind there. Set DOCKER_HOST to the address of its ` +
+        `engine. If that is gone for good: npx pulumi config set engine ${elsewhere.found} -s ${stack} && ` +
+        `npx pulumi up -s ${stack}`,
+    );
+    process.exit(1);
+  }
+  if (elsewhere || lost.length > 0) {
+    if (lost.length > 0) {
+      console.error(
+        `inference-stack: ${inWords(lost)} of ${stack} ${lost.length === 1 ? "is" : "are"} gone from the ` +
+          `engine (${lost.map(({ name }) => name).join(", ")}): the state is refreshed first`,
+      );
+    }
+    if (!args.includes("--refresh") && !args.includes("-r") && verb !== "refresh")
+      more.push("--refresh");
+  }
+}
+
+const child = spawn(pulumiCli, [...args, ...more], { stdio: "inherit", env });
 // The terminal sends its signals to the whole group; others reach only this process.
 process.on("SIGINT", () => undefined);
 for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) {
@@ -74,6 +102,20 @@ child.on("exit", (code, signal) => {
   takeSalts();
   process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0));
 });
+
+/**
+ * Whether the stack's settings say that it may go over to an engine, because its own is gone for good.
+ * @param {string} name
+ * @param {string} engine
+ */
+function takesOver(name, engine) {
+  try {
+    const said = /^ *inference-stack:engine: *["']?([^"'\s]+)/m;
+    return said.exec(readFileSync(settingsFile(name), "utf8"))?.[1] === engine;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * Makes a stack that has a settings file but is not in the backend yet.

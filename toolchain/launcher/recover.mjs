@@ -1,21 +1,12 @@
-// After `kill -9` of an `up`, the backend is still locked, and a container may exist that the state
-// does not know and that holds the port. Both are cleared here, and nothing else: a lock only when
-// the process on this host that took it is dead, a resource only when it carries this clone's
-// label, was declared by the program, and is in no state file.
-import { execFileSync } from "node:child_process";
+// Before the CLI runs: after `kill -9` of an `up` the backend is still locked, and what somebody removed
+// from the engine is still in the state. A lock is cleared only when the process on this host that took
+// it is dead. What no state records is taken away by the program, once an update has begun.
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { cloneId, label } from "../clone.mjs";
-import { backendDir } from "./environment.mjs";
-
-const project = "inference-stack";
-const locksDir = (/** @type {string} */ stack) =>
-  join(backendDir, ".pulumi", "locks", "organization", project, stack);
-
-/** @param {string} stack */
-export const checkpointFile = (stack) =>
-  join(backendDir, ".pulumi", "stacks", project, `${stack}.json`);
+import { engineFacts, presentOn } from "./inventory.mjs";
+import { lost } from "./plan.mjs";
+import { engineOf, locksDir, readState } from "./state.mjs";
 
 /** @param {number} pid */
 function isPulumi(pid) {
@@ -52,54 +43,27 @@ export function clearDeadLocks(stack) {
   });
 }
 
-/** @param {string[]} args */
-function docker(args) {
-  const host = process.env["DOCKER_HOST"] ? [] : ["-H", "unix:///var/run/docker.sock"];
-  return execFileSync("docker", [...host, ...args], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"],
-    timeout: 60_000,
-  });
-}
-
 /**
- * Removes what the program made for this stack but the state does not record.
+ * What a stack's state records of its engine that the engine has no more.
  * @param {string} stack
- * @returns {string[]} what was done, a sentence each
+ * @param {NodeJS.ProcessEnv} env of the CLI
+ * @returns {{ lost: import("./plan.mjs").Found[], elsewhere?: { recorded: string, found: string } }}
+ *   `elsewhere`: the state is of another engine than the one that answers, so that nothing can be said
  */
-export function removeUnrecorded(stack) {
-  if (!existsSync(checkpointFile(stack))) return [];
-  const state = readFileSync(checkpointFile(stack), "utf8");
-  const filters = [
-    `label=${label.clone}=${cloneId}`,
-    `label=${label.stack}=${stack}`,
-    `label=${label.declared}`,
-  ].flatMap((filter) => ["--filter", filter]);
-  /** @type {string[]} */
-  const done = [];
-  /** @type {(kind: "container" | "service" | "secret" | "network", list: string[], remove: string[]) => void} */
-  const sweep = (kind, list, remove) => {
-    for (const line of docker([...list, ...filters]).split("\n")) {
-      const [id, name] = line.split(" ");
-      if (!id || state.includes(id)) continue;
-      docker([...remove, id]);
-      done.push(`removed the ${kind} ${name}, which no state records`);
-    }
-  };
+export function inspectStack(stack, env) {
+  let state;
+  let engine;
   try {
-    sweep(
-      "container",
-      ["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}}"],
-      ["rm", "-f", "-v"],
-    );
-    if (docker(["info", "--format", "{{.Swarm.ControlAvailable}}"]).trim() === "true") {
-      sweep("service", ["service", "ls", "--format", "{{.ID}} {{.Name}}"], ["service", "rm"]);
-      sweep("secret", ["secret", "ls", "--format", "{{.ID}} {{.Name}}"], ["secret", "rm"]);
-    }
-    const networks = ["network", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}"];
-    sweep("network", networks, ["network", "rm"]);
+    state = readState(stack, env);
+    if (state === undefined || state.length === 0) return { lost: [] };
+    engine = engineFacts();
   } catch {
-    // No engine, or one that is busy: the program says so itself, in its own words.
+    // No engine, or no backend: the CLI or the program says so itself, in its own words.
+    return { lost: [] };
   }
-  return done;
+  const recorded = engineOf(state);
+  if (recorded !== undefined && engine.id !== "" && recorded !== engine.id) {
+    return { lost: [], elsewhere: { recorded, found: engine.id } };
+  }
+  return { lost: lost(state, presentOn(engine.swarm.manager)) };
 }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink, writeFile, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { cloneId, label } from "../clone.mjs";
+import { folderId, label } from "../clone.mjs";
 import { SetupError } from "../errors.mjs";
 import { run } from "../process.mjs";
 import { baseImages } from "../versions.mjs";
@@ -53,8 +53,8 @@ main.run("/tmp/job")`;
  * @throws SetupError with what the job said when it fails.
  */
 export async function runInSandbox(job: Job): Promise<unknown> {
-  const name = `inference-stack-${cloneId}-model-${randomBytes(4).toString("hex")}`;
-  const labels = [`--label=${label.clone}=${cloneId}`, `--label=${label.part}=converter`];
+  const name = `inference-stack-${folderId}-model-${randomBytes(4).toString("hex")}`;
+  const labels = [`--label=${label.folder}=${folderId}`, `--label=${label.part}=converter`];
   const stage = await mkdtemp(join(tmpdir(), "inference-stack-model-"));
   const docker = (...args: string[]): Promise<string> => run("docker", args);
   const cleanUp = async (): Promise<void> => {

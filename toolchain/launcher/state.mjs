@@ -1,0 +1,86 @@
+// What a stack's Pulumi state records, as much of it as is looked at outside of Pulumi: who the stack
+// is, which engine it is on, and the ids of what it has there.
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { label, root } from "../clone.mjs";
+import { backendDir } from "./environment.mjs";
+
+const project = "inference-stack";
+
+/**
+ * @typedef {object} Resource
+ * @property {string} urn
+ * @property {string} type
+ * @property {string} [id] on the engine, or of the Command
+ * @property {Record<string, unknown>} [inputs]
+ * @property {Record<string, unknown>} [outputs]
+ *
+ * @typedef {readonly Resource[]} State
+ */
+
+/** The own backend's file of a stack. @param {string} stack */
+export const checkpointFile = (stack) =>
+  join(backendDir, ".pulumi", "stacks", project, `${stack}.json`);
+
+/** Where the own backend keeps a stack's locks. @param {string} stack */
+export const locksDir = (stack) =>
+  join(backendDir, ".pulumi", "locks", "organization", project, stack);
+
+/** Whether the local backend of this clone is in use, and not one of the caller's own. */
+export const ownBackend = (env = process.env) =>
+  [undefined, "", `file://${backendDir}`].includes(env["PULUMI_BACKEND_URL"]);
+
+/**
+ * What the state of a stack records; undefined where there is no such stack.
+ * @param {string} stack its name, or `organization/project/name`
+ * @param {NodeJS.ProcessEnv} env of the Pulumi CLI, where the backend is not this clone's
+ * @returns {State | undefined}
+ * @throws where another backend does not answer
+ */
+export function readState(stack, env = process.env) {
+  const file = checkpointFile(stack.split("/").at(-1) ?? stack);
+  if (ownBackend(env)) {
+    if (!existsSync(file)) return undefined;
+    return JSON.parse(readFileSync(file, "utf8")).checkpoint?.latest?.resources ?? [];
+  }
+  const text = execFileSync("pulumi", ["stack", "export", "--stack", stack, "--non-interactive"], {
+    cwd: root,
+    env,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+    maxBuffer: 256 * 1024 * 1024,
+    timeout: 60_000,
+  });
+  return JSON.parse(text).deployment?.resources ?? [];
+}
+
+/** @param {State | undefined} state @param {string} name of one of the program's Commands */
+function printed(state, name) {
+  const found = state?.find(
+    ({ type, urn }) => type === "command:local:Command" && urn.endsWith(`::${name}`),
+  );
+  const stdout = found?.outputs?.["stdout"];
+  return typeof stdout === "string" && stdout !== "" ? stdout : undefined;
+}
+
+/**
+ * Who the stack is: in the names and labels of all that it has on the engine. A state from before it was
+ * recorded by itself has it in the labels alone.
+ * @param {State | undefined} state
+ */
+export const identityOf = (state) => printed(state, "identity") ?? labelled(state);
+
+/** @param {State | undefined} state @returns {string | undefined} */
+function labelled(state) {
+  for (const { inputs } of state ?? []) {
+    const labels = inputs?.["labels"];
+    if (!Array.isArray(labels)) continue;
+    const found = labels.find((entry) => entry?.label === label.clone)?.value;
+    if (typeof found === "string") return found;
+  }
+  return undefined;
+}
+
+/** The engine that it is on, by the id that the engine has given itself. @param {State | undefined} state */
+export const engineOf = (state) => printed(state, "engine");
