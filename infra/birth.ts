@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import { settingsFile } from "../toolchain/launcher/salt.mjs";
+import { settingsFile } from "../toolchain/launcher/settings.mjs";
 import { engineOf, identityOf, readState, type State } from "../toolchain/launcher/state.mjs";
 import { docker, type EngineInfo, ofStack } from "./engine.ts";
 import { originOf } from "./origin.ts";

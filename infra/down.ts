@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import retry from "p-retry";
 import { folderId, label, root, stateDir } from "../toolchain/clone.mjs";
-import { settingsStacks } from "../toolchain/launcher/salt.mjs";
+import { settingsStacks } from "../toolchain/launcher/settings.mjs";
 import {
   checkpointFile,
   engineOf,

@@ -1,7 +1,7 @@
 // `npm run status`: what runs where, as the engine has it now.
 import { parseArgs } from "node:util";
 import { label } from "../toolchain/clone.mjs";
-import { settingsStacks } from "../toolchain/launcher/salt.mjs";
+import { settingsStacks } from "../toolchain/launcher/settings.mjs";
 import { identityOf, readState } from "../toolchain/launcher/state.mjs";
 import { docker, dockerJson, engineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";

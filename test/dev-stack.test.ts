@@ -1,11 +1,10 @@
 // The dev stack from a fresh clone to its last trace, on a real engine.
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { baseImages, versions } from "../toolchain/versions.mjs";
+import { baseImages } from "../toolchain/versions.mjs";
 import { type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
 import { freePort } from "./port.ts";
 import { constantTraffic, predict } from "./traffic.ts";
@@ -107,39 +106,6 @@ describe("from a fresh clone", () => {
     expect(stack.networks[0]?.members).toHaveLength(stack.containers.length);
     const text = await clone.run("npm", ["run", "-s", "status"]);
     expect(text.stdout).toMatch(/service\s+inference-0\S*\s+running, healthy\s+1\s+256MB/);
-  });
-});
-
-describe("somebody's own Pulumi", () => {
-  test("previews the same program with a home, a backend and a passphrase of their own", async () => {
-    const home = mkdtempSync(join(tmpdir(), "own-pulumi-"));
-    const backend = mkdtempSync(join(tmpdir(), "own-backend-"));
-    const settings = join(clone.dir, "Pulumi.own.yaml");
-    const cli = join(clone.dir, ".state", "pulumi", "versions", versions.pulumi, "bin");
-    symlinkSync(join(clone.dir, ".state", "pulumi", "plugins"), join(home, "plugins"));
-    const env = {
-      PULUMI_HOME: home,
-      PULUMI_BACKEND_URL: `file://${backend}`,
-      PULUMI_CONFIG_PASSPHRASE: "their own",
-      PULUMI_SKIP_UPDATE_CHECK: "true",
-      PATH: `${cli}:${join(clone.dir, "node_modules", ".bin")}:${process.env["PATH"] ?? ""}`,
-    };
-    const pulumi = (...args: string[]) =>
-      clone.run(join(cli, "pulumi"), [...args, "--non-interactive"], env);
-    try {
-      expect((await pulumi("stack", "init", "own")).code).toBe(0);
-      for (const key of ["apiPort", "loadtestPort"]) {
-        expect((await pulumi("config", "set", key, String(await freePort()))).code).toBe(0);
-      }
-      const { code, output } = await pulumi("preview");
-      expect(output).toMatch(/Container\s+inference-0\s+create/);
-      expect(code).toBe(0);
-      expect(readFileSync(settings, "utf8")).toContain("encryptionsalt");
-    } finally {
-      rmSync(settings, { force: true });
-      rmSync(home, { recursive: true, force: true });
-      rmSync(backend, { recursive: true, force: true });
-    }
   });
 });
 

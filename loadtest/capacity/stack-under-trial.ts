@@ -23,8 +23,10 @@ import { UserError } from "../../infra/errors.ts";
 import type { Platform } from "../../infra/workload.ts";
 import { root, stateDir } from "../../toolchain/clone.mjs";
 import { pulumiEnvironment } from "../../toolchain/launcher/environment.mjs";
-import { clearDeadLocks, inspectStack } from "../../toolchain/launcher/recover.mjs";
-import { settingsFile, withSalt, withoutSalt } from "../../toolchain/launcher/salt.mjs";
+import { clearDeadLocks } from "../../toolchain/launcher/locks.mjs";
+import { inspectStack } from "../../toolchain/launcher/recover.mjs";
+import { withoutSalt } from "../../toolchain/launcher/salt.mjs";
+import { settingsFile } from "../../toolchain/launcher/settings.mjs";
 import { ownBackend, readState } from "../../toolchain/launcher/state.mjs";
 import { pulumiBin, pulumiCli } from "../../toolchain/paths.mjs";
 import type { Limits } from "./space.ts";
@@ -183,12 +185,9 @@ export class StackUnderTrial {
 /** Copies the stack's settings, changed, into the folder of the trials. */
 function writeSettings(stack: string, change: (text: string) => string): void {
   const text = change(readFileSync(settingsFile(stack), "utf8"));
-  const saltFile = join(stateDir, "salts", stack);
-  writeFileSync(
-    join(folder, `Pulumi.${stack}.yaml`),
-    existsSync(saltFile) ? withSalt(withoutSalt(text), readFileSync(saltFile, "utf8")) : text,
-    { mode: 0o600 },
-  );
+  // Without a salt the CLI takes that of the state.
+  const said = ownBackend() ? withoutSalt(text) : text;
+  writeFileSync(join(folder, `Pulumi.${stack}.yaml`), said, { mode: 0o600 });
 }
 
 /** What makes up the replicas: a container each, or the one service, on Swarm. */

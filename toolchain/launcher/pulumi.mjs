@@ -1,15 +1,19 @@
 #!/usr/bin/env node
 // `npx pulumi` in this project: prepares the clone, then runs the genuine CLI with the same
-// arguments. See environment.mjs, salt.mjs and recover.mjs for what is prepared.
+// arguments. See invocation.mjs, backend.mjs, salt.mjs and recover.mjs for what is prepared.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
-import { pulumiCli, pulumiHome } from "../paths.mjs";
+import { dirname, join, resolve } from "node:path";
+import { root } from "../clone.mjs";
+import { pulumiCli } from "../paths.mjs";
+import { chosen, project, selectedStack } from "./backend.mjs";
 import { pulumiEnvironment } from "./environment.mjs";
+import { parseInvocation, stackOfProject, useOfStack } from "./invocation.mjs";
+import { clearDeadLocks } from "./locks.mjs";
 import { inWords } from "./plan.mjs";
-import { clearDeadLocks, inspectStack } from "./recover.mjs";
-import { lendSalts, settingsFile, takeSalts } from "./salt.mjs";
+import { inspectStack } from "./recover.mjs";
+import { alone, lendSalts, restoreSettings, settingsFile, takeSalts } from "./settings.mjs";
 import { checkpointFile } from "./state.mjs";
 
 const args = process.argv.slice(2);
@@ -20,55 +24,23 @@ if (!existsSync(pulumiCli)) {
 }
 
 const env = { ...process.env, ...pulumiEnvironment() };
-/** The local backend of this clone is in use, and not one of the caller's own. */
-const ownBackend = process.env["PULUMI_BACKEND_URL"] === undefined;
+const invocation = parseInvocation(args, process.env);
+const { ownBackend, ownPassphrase, home } = chosen();
+const here = projectFolder(resolve(invocation.cwd ?? ".")) === root;
+const selected = selectedStack(home);
+const stack = stackOfProject(invocation.stack ?? selected ?? "dev", project);
+const lending = { file: invocation.configFile && resolve(invocation.configFile), ownPassphrase };
 
-/** The stack that the arguments name. */
-function namedStack() {
-  const at = args.findIndex((arg) => arg === "-s" || arg === "--stack");
-  if (at >= 0) return args[at + 1];
-  return args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
-}
+// A project elsewhere, or a backend of the caller's, is theirs: none of this is done to it.
+const use = here ? useOfStack(invocation) : "nothing";
+const lends = ownBackend && use !== "nothing";
+if (lends) prepareStack();
+else if (here) leaveSettings();
 
-/** The stack that `pulumi stack select` chose in this clone. */
-function selectedStack() {
-  const dir = join(pulumiHome, "workspaces");
-  if (!existsSync(dir)) return undefined;
-  for (const name of readdirSync(dir)) {
-    const stack = JSON.parse(readFileSync(join(dir, name), "utf8")).stack;
-    if (typeof stack === "string" && existsSync(checkpointFile(stack))) return stack;
-  }
-  return undefined;
-}
-
-const needStack = new Set(
-  "up update preview pre destroy down refresh config stack watch logs state cancel import".split(
-    " ",
-  ),
-);
-const changeStack = new Set(["up", "update", "destroy", "down", "refresh"]);
-const looksAtEngine = new Set([...changeStack, "preview", "pre"]);
-const takesValue = new Set(["-s", "--stack", "-C", "--cwd", "--color", "-v", "--verbose"]);
-const words = args.filter((arg, i) => !arg.startsWith("-") && !takesValue.has(args[i - 1] ?? ""));
-const verb = words[0] ?? "";
-const asksForHelp = args.includes("--help") || args.includes("-h");
-const onlyNamesStack =
-  verb === "stack" && ["init", "ls", "rm", "select"].some((w) => args.includes(w));
-
-lendSalts();
-let stack;
-if (ownBackend && needStack.has(verb) && !asksForHelp) {
-  const selected = selectedStack();
-  stack = namedStack() ?? selected ?? "dev";
-  if (!onlyNamesStack || args.includes("select")) makeStack(stack, selected === undefined);
-  if (changeStack.has(verb)) {
-    for (const what of clearDeadLocks(stack)) console.error(`inference-stack: ${what}`);
-  }
-}
-
+const looksAtEngine = new Set(["up", "preview", "refresh", "destroy"]);
 /** What the CLI is asked for beyond what the caller asks for. @type {string[]} */
 const more = [];
-if (stack !== undefined && looksAtEngine.has(verb) && !asksForHelp) {
+if (lends && stack !== undefined && looksAtEngine.has(invocation.verb)) {
   const { lost, elsewhere } = inspectStack(stack, env);
   if (elsewhere && !takesOver(stack, elsewhere.found)) {
     takeSalts();
@@ -87,8 +59,7 @@ if (stack !== undefined && looksAtEngine.has(verb) && !asksForHelp) {
           `engine (${lost.map(({ name }) => name).join(", ")}): the state is refreshed first`,
       );
     }
-    if (!args.includes("--refresh") && !args.includes("-r") && verb !== "refresh")
-      more.push("--refresh");
+    if (!invocation.refresh && invocation.verb !== "refresh") more.push("--refresh");
   }
 }
 
@@ -99,9 +70,39 @@ for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) {
   process.on(signal, () => child.kill(signal));
 }
 child.on("exit", (code, signal) => {
-  takeSalts();
+  if (lends) takeSalts();
   process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0));
 });
+
+/** On the clone's own backend: the stack made, its salt lent, what a killed run left cleared. */
+function prepareStack() {
+  lendSalts(stack, lending);
+  if (stack === undefined || use === "names") return;
+  makeStack(stack);
+  if (use !== "changes") return;
+  for (const what of clearDeadLocks(stack)) console.error(`inference-stack: ${what}`);
+}
+
+/** On a backend of the caller's: the settings as they are committed, or a sentence why not. */
+function leaveSettings() {
+  const [lent] = restoreSettings();
+  if (lent === undefined || use === "nothing") return;
+  console.error(
+    `error: ${lent} has the salt of this clone's own backend while a pulumi that uses that one runs. Wait for it to end, then run this again.`,
+  );
+  process.exit(1);
+}
+
+/**
+ * The folder of the project that the CLI finds from here.
+ * @param {string} from
+ * @returns {string | undefined}
+ */
+function projectFolder(from) {
+  const found = ["yaml", "yml", "json"].some((end) => existsSync(join(from, `Pulumi.${end}`)));
+  if (found) return realpathSync(from);
+  return dirname(from) === from ? undefined : projectFolder(dirname(from));
+}
 
 /**
  * Whether the stack's settings say that it may go over to an engine, because its own is gone for good.
@@ -120,15 +121,20 @@ function takesOver(name, engine) {
 /**
  * Makes a stack that has a settings file but is not in the backend yet.
  * @param {string} name
- * @param {boolean} select
  */
-function makeStack(name, select) {
+function makeStack(name) {
   if (existsSync(checkpointFile(name)) || !existsSync(settingsFile(name))) return;
-  const init = ["stack", "init", name, "--non-interactive", ...(select ? [] : ["--no-select"])];
-  const made = spawnSync(pulumiCli, init, { env, encoding: "utf8" });
-  if (made.status !== 0) {
+  const select = selected === undefined ? [] : ["--no-select"];
+  const init = ["stack", "init", name, "--non-interactive", ...select];
+  const made = alone(() =>
+    existsSync(checkpointFile(name)) // by a run beside this one
+      ? undefined
+      : spawnSync(pulumiCli, init, { cwd: root, env, encoding: "utf8" }),
+  );
+  if (made !== undefined && made.status !== 0) {
     takeSalts();
     console.error(`error: the stack ${name} could not be made:\n${made.stderr}`);
     process.exit(made.status ?? 1);
   }
+  lendSalts(name, lending); // it has one now
 }

@@ -1,47 +1,8 @@
-// Before the CLI runs: after `kill -9` of an `up` the backend is still locked, and what somebody removed
-// from the engine is still in the state. A lock is cleared only when the process on this host that took
-// it is dead. What no state records is taken away by the program, once an update has begun.
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { hostname } from "node:os";
-import { join } from "node:path";
+// Before the CLI runs: what somebody removed from the engine is still in the state. What no state
+// records is taken away by the program, once an update has begun.
 import { engineFacts, presentOn } from "./inventory.mjs";
 import { lost } from "./plan.mjs";
-import { engineOf, locksDir, readState } from "./state.mjs";
-
-/** @param {number} pid */
-function isPulumi(pid) {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("pulumi");
-  } catch {
-    try {
-      process.kill(pid, 0);
-      return true; // no /proc here: a living process is taken for the holder
-    } catch {
-      return false;
-    }
-  }
-}
-
-/**
- * Removes locks whose holder on this host is dead.
- * @param {string} stack
- * @returns {string[]} what was done, a sentence each
- */
-export function clearDeadLocks(stack) {
-  if (!existsSync(locksDir(stack))) return [];
-  return readdirSync(locksDir(stack)).flatMap((name) => {
-    const file = join(locksDir(stack), name);
-    let holder;
-    try {
-      holder = JSON.parse(readFileSync(file, "utf8"));
-    } catch {
-      return [];
-    }
-    if (holder.hostname !== hostname() || isPulumi(holder.pid)) return [];
-    rmSync(file, { force: true });
-    return [`cleared the lock of process ${holder.pid}, which is gone`];
-  });
-}
+import { engineOf, readState } from "./state.mjs";
 
 /**
  * What a stack's state records of its engine that the engine has no more.

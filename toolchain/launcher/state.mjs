@@ -4,9 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { label, root } from "../clone.mjs";
-import { backendDir } from "./environment.mjs";
-
-const project = "inference-stack";
+import { backendDir, chosen, project } from "./backend.mjs";
 
 /**
  * @typedef {object} Resource
@@ -28,8 +26,7 @@ export const locksDir = (stack) =>
   join(backendDir, ".pulumi", "locks", "organization", project, stack);
 
 /** Whether the local backend of this clone is in use, and not one of the caller's own. */
-export const ownBackend = (env = process.env) =>
-  [undefined, "", `file://${backendDir}`].includes(env["PULUMI_BACKEND_URL"]);
+export const ownBackend = (env = process.env) => chosen(env).ownBackend;
 
 /**
  * What the state of a stack records; undefined where there is no such stack.

@@ -1,0 +1,48 @@
+// Which processes live, told apart from others that were given the same number later.
+import { readFileSync } from "node:fs";
+
+/** @param {string} file */
+function read(file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * When a process started, in the kernel's ticks of 10 ms since boot.
+ * @param {number | "self"} pid
+ * @returns {number | undefined} undefined where there is no such process, or no /proc
+ */
+export function startTicks(pid) {
+  // The name stands in brackets and may contain anything; the 22nd field is the 20th after it.
+  const fields = read(`/proc/${pid}/stat`).replace(/^.*\)/s, "").trim().split(/\s+/);
+  return fields.length > 19 ? Number(fields[19]) : undefined;
+}
+
+/** @param {number} pid */
+export function alive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return /** @type {NodeJS.ErrnoException} */ (error).code === "EPERM"; // somebody else's
+  }
+}
+
+/** What is noted of a process, so that it is known again: its boot and when in it it started. */
+export const identity = (/** @type {number} */ pid) =>
+  `${read("/proc/sys/kernel/random/boot_id").trim()} ${startTicks(pid) ?? ""}`;
+
+/**
+ * @param {number} pid
+ * @param {string} noted its identity then; empty where it could not be known
+ */
+export const isStill = (pid, noted) => alive(pid) && (noted === "" || identity(pid) === noted);
+
+/** When this machine booted, in milliseconds since 1970. @returns {number | undefined} */
+export function bootTime() {
+  const [, seconds] = /^btime (\d+)$/m.exec(read("/proc/stat")) ?? [];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
+}
