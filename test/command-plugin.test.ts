@@ -1,4 +1,4 @@
-// The built command plugin, driven by the real CLI from a Node program of its own.
+// The command plugin, ours or upstream's own, driven by the real CLI from a Node program of its own.
 import { execFile } from "node:child_process";
 import { access, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,6 +16,7 @@ import {
   toolchainDir,
 } from "../toolchain/paths.mjs";
 import { which } from "../toolchain/process.mjs";
+import { builtHere } from "./plugin-build.ts";
 
 const exec = promisify(execFile);
 
@@ -31,12 +32,18 @@ interface CommandArgs {
   addPreviousOutputInEnv?: boolean;
 }
 
-/** A program with one Command, whose arguments the environment gives. */
+/**
+ * A program with one Command, whose arguments the environment gives, and one more whose triggers hold
+ * its output as a secret, where that is asked for: in the list, or as a whole.
+ */
 const program = `
 import * as pulumi from "@pulumi/pulumi";
 import { local } from "@pulumi/command";
 const args = JSON.parse(process.env.COMMAND_ARGS);
 const made = args === null ? undefined : new local.Command("made", args);
+const secret = made && pulumi.secret(made.stdout);
+const triggers = { within: [secret], whole: pulumi.all([secret]) }[process.env.SECRET_TRIGGERS];
+if (triggers) new local.Command("triggered", { create: "true", triggers });
 export const stdout = made?.stdout.apply((text) => (console.log("stdout is known"), text));
 export const stderr = made?.stderr;
 export const assets = made?.assets.apply((assets) => Object.keys(assets ?? {}).sort());
@@ -46,8 +53,15 @@ export const archived = made?.archive.apply(async (archive) => Object.keys((awai
 let dir: string;
 let log: string;
 
-const settings = (args: CommandArgs | null) => ({
+/** How long any one command of Pulumi may take here: its own waits have no end. */
+const limitMs = 3 * 60_000;
+
+type Env = Readonly<Record<string, string>>;
+
+const settings = (args: CommandArgs | null, env: Env = {}) => ({
   cwd: dir,
+  timeout: limitMs,
+  killSignal: "SIGKILL" as const,
   env: {
     HOME: dir,
     PATH: [pulumiBin, dirname(projectNode), process.env.PATH].join(delimiter),
@@ -57,12 +71,15 @@ const settings = (args: CommandArgs | null) => ({
     PULUMI_SKIP_UPDATE_CHECK: "true",
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     COMMAND_ARGS: JSON.stringify(args),
+    ...env,
   },
 });
 
-const pulumi = async (args: CommandArgs | null, ...command: string[]) => {
+const pulumi = (args: CommandArgs | null, ...command: string[]) => pulumiWith({}, args, ...command);
+
+const pulumiWith = async (env: Env, args: CommandArgs | null, ...command: string[]) => {
   const flags = ["--non-interactive", "--color=never"];
-  const run = exec(pulumiCli, [...command, ...flags], settings(args));
+  const run = exec(pulumiCli, [...command, ...flags], settings(args, env));
   const { stdout } = await run.catch((error: unknown) => {
     throw new Error((error as { stdout: string }).stdout, { cause: error });
   });
@@ -76,6 +93,14 @@ const up = async (args: CommandArgs | null) => {
     unknown
   >;
   return { text, outputs, commands: await commandsRun() };
+};
+
+const alive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 };
 
 /** What the commands wrote since it was last asked. */
@@ -173,9 +198,33 @@ describe("local.Command through the real CLI", () => {
     const create = "mkdir -p out/deep && touch out/a.txt out/deep/b.txt out/c.log";
     const found = { assets: ["out/a.txt", "out/deep/b.txt"], archived: ["out/a.txt", "out/c.log"] };
     expect((await up({ create, ...paths })).outputs).toMatchObject(found);
-    // An update without any command keeps them, one without paths has none.
-    expect((await up({ delete: "true", ...paths })).outputs).toMatchObject(found);
-    expect((await up({ create })).outputs).toMatchObject({ assets: [], archived: [] });
+    // Made anew, so that nothing is read back.
+    const none = { assets: [], archived: [] };
+    expect((await up({ create, triggers: ["without"] })).outputs).toMatchObject(none);
+  });
+
+  test("a list with a secret element that a preview does not know is refused, one that is secret as a whole is not", async () => {
+    const previewWith = (SECRET_TRIGGERS: string) =>
+      pulumiWith(
+        { SECRET_TRIGGERS },
+        { create: "date +%N", triggers: [SECRET_TRIGGERS] },
+        "preview",
+      );
+    await expect(previewWith("within")).rejects.toThrow(
+      'malformed RPC secret: missing value for "triggers"',
+    );
+    expect(await previewWith("whole")).toMatch(/\+ +command:local:Command +triggered +create/);
+  });
+
+  test("nothing is recorded that the program does not say", async () => {
+    const args = { create: "true", logging: "none" };
+    await up(args);
+    const state = JSON.parse(await pulumi(args, "stack", "export")) as {
+      deployment: { resources: { type: string; inputs: object; outputs: object }[] };
+    };
+    const made = state.deployment.resources.find(({ type }) => type === "command:local:Command");
+    expect(made?.inputs).toEqual(args);
+    expect(made?.outputs).toEqual({ ...args, stdout: "", stderr: "" });
   });
 
   test("a failing command fails the update with its code and what it printed", async () => {
@@ -183,19 +232,25 @@ describe("local.Command through the real CLI", () => {
     await expect(failed).rejects.toThrow(/exit status 3[^]*because of this/);
   });
 
-  test("an interrupted update ends the command it was running", async () => {
-    const args = { create: "echo $$ > pid; sleep 600" };
-    const child = execFile(pulumiCli, ["up", "--yes", "--skip-preview"], settings(args));
+  test("an interrupted update ends the command it was running, and, with ours, what that started", async () => {
+    // Upstream's plugin ends the shell alone, so there the shell has to become what it starts.
+    const create = builtHere("command")
+      ? "sleep 600 & echo $! > pid; wait"
+      : "echo $$ > pid; exec sleep 600";
+    const child = execFile(pulumiCli, ["up", "--yes", "--skip-preview"], settings({ create }));
     const ended = new Promise((resolve) => child.on("exit", resolve));
     const pidFile = join(dir, "pid");
-    const deadline = Date.now() + 30_000;
-    while (!(await readFile(pidFile, "utf8").catch(() => "")).trim() && Date.now() < deadline) {
+    const pid = async () => Number(await readFile(pidFile, "utf8").catch(() => ""));
+    // The child has a limit of its own, after which there is nothing to wait for.
+    while (!(await pid()) && child.exitCode === null && child.signalCode === null) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    const pid = Number(await readFile(pidFile, "utf8"));
+    const started = await pid();
+    expect(started).toBeGreaterThan(0);
     child.kill("SIGINT");
     await ended;
-    expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+    // Long before it would have ended by itself; an orphan is gone when init has taken note of its end.
+    await expect.poll(() => alive(started), { timeout: 60_000 }).toBe(false);
   });
 
   test("removing it runs its delete command", async () => {

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,8 +84,9 @@ func TestAMissingDirFails(t *testing.T) {
 	_, err := serve(t).Create(p.CreateRequest{Urn: urn, Properties: props(map[string]property.Value{
 		"create": text("true"), "dir": text("/does/not/exist"),
 	})})
-	if err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
-		t.Errorf("error is %v", err)
+	want := "chdir /does/not/exist: no such file or directory: running \"true\":\n"
+	if err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error is %q", err)
 	}
 }
 
@@ -92,8 +94,10 @@ func TestAFailingCommandTellsItsCodeAndWhatItPrinted(t *testing.T) {
 	_, err := serve(t).Create(p.CreateRequest{Urn: urn, Properties: props(map[string]property.Value{
 		"create": text("echo before; echo because >&2; exit 3"),
 	})})
-	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "before\n") || !strings.Contains(err.Error(), "because\n") {
-		t.Errorf("error is %v", err)
+	// The two streams have no order between them.
+	_, printed, found := strings.Cut(fmt.Sprint(err), "exit status 3: running \"echo before; echo because >&2; exit 3\":\n")
+	if !found || printed != "before\nbecause\n" && printed != "because\nbefore\n" {
+		t.Errorf("error is %q", err)
 	}
 }
 
@@ -192,18 +196,36 @@ func TestAssetsAndArchiveHoldTheFilesTheRulesPick(t *testing.T) {
 			t.Errorf("%s picked: %v", path, got)
 		}
 	}
-	if archive, ok := state.Get("archive").AsArchive().GetAssets(); !ok || len(archive) != 2 {
+	if archive := state.Get("archive").AsMap().Get("assets").AsMap(); archive.Len() != 2 {
 		t.Errorf("the archive holds %v", archive)
 	}
 }
 
-func TestPreviousOutputIsPassedUnlessToldOtherwise(t *testing.T) {
-	reply, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: props(nil)})
+func TestNothingIsRecordedThatTheProgramDoesNotSay(t *testing.T) {
+	said := props(map[string]property.Value{"create": text("echo")})
+	reply, err := serve(t).Check(p.CheckRequest{Urn: urn, Inputs: said})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := reply.Inputs.Get("addPreviousOutputInEnv"); !got.IsBool() || !got.AsBool() {
-		t.Errorf("addPreviousOutputInEnv is %v", got)
+	if !property.New(reply.Inputs).Equals(property.New(said)) {
+		t.Errorf("%v became %v", said, reply.Inputs)
+	}
+	if got := create(t, map[string]property.Value{"create": text("echo")}); got.Len() != 3 {
+		t.Errorf("the state is %v, not create, stdout and stderr", got)
+	}
+}
+
+func TestFilesAreCollectedByACommandAndByNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "there"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	paths := map[string]property.Value{"dir": text(dir), "assetPaths": list("*"), "archivePaths": list("*")}
+	state := create(t, paths)
+	for _, key := range []string{"assets", "archive"} {
+		if got := state.Get(key); !got.IsNull() {
+			t.Errorf("%s is %v where nothing ran", key, got)
+		}
 	}
 }
 

@@ -8,26 +8,21 @@ import (
 	"strings"
 
 	"github.com/gobwas/glob"
-	"github.com/pulumi/pulumi-go-provider/infer/types"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// collect fills in the files that are there now. They are never taken from an earlier state: an asset
-// read back from there has lost its path.
+// collect fills in the files that are there now, of the kinds that are asked for. An asset read back from
+// a state has lost its path: one that is kept, as nothing was run or asked for, is refused by the engine,
+// with upstream's plugin too.
 func collect(args Args, into *Results) error {
-	into.Assets, into.Archive = nil, nil
 	dir := ""
 	if args.Dir != nil {
 		dir = *args.Dir
 	}
 	if args.AssetPaths != nil {
-		files, err := matching(dir, *args.AssetPaths)
+		assets, err := matching(dir, *args.AssetPaths)
 		if err != nil {
 			return err
-		}
-		assets := map[string]types.AssetOrArchive{}
-		for path, asset := range files {
-			assets[path] = types.AssetOrArchive{Asset: asset}
 		}
 		into.Assets = &assets
 	}
@@ -40,11 +35,9 @@ func collect(args Args, into *Results) error {
 		for path, asset := range files {
 			content[path] = asset
 		}
-		archive, err := resource.NewAssetArchive(content)
-		if err != nil {
+		if into.Archive, err = resource.NewAssetArchive(content); err != nil {
 			return err
 		}
-		into.Archive = &types.AssetOrArchive{Archive: archive}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +19,7 @@ import (
 // How long a cancelled command may tidy up before it is killed.
 const grace = 5 * time.Second
 
-// run executes a command to its end and captures its output; without one the previous output stays.
+// run executes a command to its end and captures what it leaves; without one what was left before stays.
 // A command fails when it ends with another code than 0; the error holds what it printed.
 func run(ctx context.Context, command *string, args Args, previous Results) (Results, error) {
 	if command == nil {
@@ -33,8 +34,9 @@ func run(ctx context.Context, command *string, args Args, previous Results) (Res
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = environment(args, previous)
 	if args.Dir != nil {
+		// With a process group Go says "fork/exec /bin/sh" of a directory that is missing.
 		if _, err := os.Stat(*args.Dir); err != nil {
-			return previous, fmt.Errorf("dir: %w: running %q", err, *command)
+			return previous, fmt.Errorf("chdir %s: %w: running %q:\n", *args.Dir, errors.Unwrap(err), *command)
 		}
 		cmd.Dir = *args.Dir
 	}
@@ -65,10 +67,10 @@ func run(ctx context.Context, command *string, args Args, previous Results) (Res
 		return previous, fmt.Errorf("%w: running %q:\n%s", err, *command, both.String())
 	}
 
-	return Results{
-		Stdout: strings.TrimSuffix(stdout.String(), "\n"),
-		Stderr: strings.TrimSuffix(stderr.String(), "\n"),
-	}, nil
+	left := previous
+	left.Stdout = strings.TrimSuffix(stdout.String(), "\n")
+	left.Stderr = strings.TrimSuffix(stderr.String(), "\n")
+	return left, collect(args, &left)
 }
 
 // environment is this process's own, then what the program sets, then what the last command printed.
