@@ -1,5 +1,5 @@
-// What the npm packages let a program say, held against what the built plugins know: a program
-// means the same with these plugins as with upstream's.
+// What the npm packages let a program say, held against what the plugins know: a program means the
+// same with those built here as with upstream's.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,8 @@ import ts from "typescript";
 import { describe, expect, test } from "vitest";
 
 import { root } from "../toolchain/clone.mjs";
-import { pluginDir, pulumiCli, pulumiHome } from "../toolchain/paths.mjs";
+import { pulumiCli, pulumiHome } from "../toolchain/paths.mjs";
+import { builtHere, pluginFile } from "./plugin-build.ts";
 
 /** A scalar's name, ["list" | "map", of what], or an object's properties. */
 type Shape = string | [string, Shape] | { [property: string]: Shape };
@@ -54,6 +55,7 @@ function typed(
     }
     if (ts.isTypeReferenceNode(type)) {
       const name = ts.isQualifiedName(type.typeName) ? type.typeName.right.text : "";
+      if (type.typeName.getText(declared.getSourceFile()).startsWith("enums.")) return "string";
       const [argument] = type.typeArguments ?? [];
       if (name === "Input" && argument) return shapeOf(argument);
       return typed(inputs.get(name), inputs);
@@ -62,6 +64,7 @@ function typed(
       [ts.SyntaxKind.StringKeyword]: "string",
       [ts.SyntaxKind.NumberKeyword]: "number",
       [ts.SyntaxKind.BooleanKeyword]: "boolean",
+      [ts.SyntaxKind.AnyKeyword]: "any",
     }[type.kind as number];
     if (!scalar) throw new Error(`an unexpected type: ${ts.SyntaxKind[type.kind]}`);
     return scalar;
@@ -74,14 +77,80 @@ function typed(
   );
 }
 
+interface SchemaProperty {
+  readonly type?: string;
+  readonly $ref?: string;
+  readonly items?: SchemaProperty;
+  readonly additionalProperties?: SchemaProperty;
+}
+type SchemaProperties = Record<string, SchemaProperty>;
+
+interface Schema {
+  readonly types?: Record<string, { type: string; properties?: SchemaProperties } | undefined>;
+  readonly provider?: { inputProperties?: SchemaProperties };
+  readonly resources: Record<
+    string,
+    {
+      inputProperties: SchemaProperties;
+      stateInputs?: { properties: SchemaProperties };
+      properties: SchemaProperties;
+    }
+  >;
+}
+
+/** What a plugin says of itself. */
+const schemaOf = (plugin: string): Schema =>
+  JSON.parse(
+    execFileSync(pulumiCli, ["package", "get-schema", plugin], {
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+      env: { ...process.env, PULUMI_HOME: pulumiHome, PULUMI_SKIP_UPDATE_CHECK: "true" },
+    }),
+  ) as Schema;
+
+/** The same shapes as the typings have, read from a schema. */
+function schematic(properties: SchemaProperties | undefined, { types }: Schema): Properties {
+  const shapeOf = ({ type, $ref, items, additionalProperties }: SchemaProperty): Shape => {
+    if ($ref === "pulumi.json#/Any") return "any";
+    if ($ref !== undefined) {
+      const named = types?.[decodeURIComponent($ref.replace("#/types/", ""))];
+      if (!named) throw new Error(`the schema has no ${$ref}`);
+      return named.properties ? propertiesOf(named.properties) : named.type;
+    }
+    if (items) return ["list", shapeOf(items)];
+    if (type === "object")
+      return ["map", additionalProperties ? shapeOf(additionalProperties) : "string"];
+    return type === "integer" ? "number" : (type ?? "any");
+  };
+  const propertiesOf = (all: SchemaProperties): Properties =>
+    Object.fromEntries(Object.entries(all).map(([name, property]) => [name, shapeOf(property)]));
+  return propertiesOf(properties ?? {});
+}
+
 describe("@pulumi/docker", () => {
   const dir = join(packages, "docker");
   const inputs = interfacesOf(join(dir, "types", "input.d.ts"));
-  const known = JSON.parse(
-    execFileSync(join(pluginDir("docker"), "pulumi-resource-docker"), ["-list-properties"], {
-      encoding: "utf8",
-    }),
-  ) as Record<string, { args: Properties; state: Properties } | undefined>;
+
+  /** Ours lists its properties; its schema says nothing of them. Upstream's has a schema alone. */
+  function known(): Record<string, { args: Properties; state?: Properties } | undefined> {
+    const plugin = pluginFile("docker");
+    if (builtHere("docker")) {
+      const text = execFileSync(plugin, ["-list-properties"], { encoding: "utf8" });
+      return JSON.parse(text) as ReturnType<typeof known>;
+    }
+    const schema = schemaOf(plugin);
+    const all: ReturnType<typeof known> = {
+      "pulumi:providers:docker": { args: schematic(schema.provider?.inputProperties, schema) },
+    };
+    for (const [name, { inputProperties, stateInputs }] of Object.entries(schema.resources)) {
+      all[name] = {
+        args: schematic(inputProperties, schema),
+        state: schematic(stateInputs?.properties, schema),
+      };
+    }
+    return all;
+  }
+  const plugin = known();
 
   test.each([
     ["Container", "container"],
@@ -95,82 +164,36 @@ describe("@pulumi/docker", () => {
     ["Tag", "tag"],
   ])("%s takes and gives what its typings say", (name, file) => {
     const declared = interfacesOf(join(dir, `${file}.d.ts`));
-    const built = known[`docker:index/${file}:${name}`];
-    expect(built?.args).toEqual(typed(declared.get(`${name}Args`), inputs));
-    expect(built?.state).toEqual(typed(declared.get(`${name}State`), inputs));
+    const resource = plugin[`docker:index/${file}:${name}`];
+    expect(resource?.args).toEqual(typed(declared.get(`${name}Args`), inputs));
+    expect(resource?.state).toEqual(typed(declared.get(`${name}State`), inputs));
   });
 
   test("the provider takes what its typings say", () => {
     const declared = interfacesOf(join(dir, "provider.d.ts"));
-    const built = known["pulumi:providers:docker"];
-    expect(built?.args).toEqual(typed(declared.get("ProviderArgs"), inputs));
+    const provider = plugin["pulumi:providers:docker"];
+    expect(provider?.args).toEqual(typed(declared.get("ProviderArgs"), inputs));
   });
 });
 
 describe("@pulumi/command", () => {
-  interface Property {
-    type?: string;
-    $ref?: string;
-    items?: Property;
-    additionalProperties?: Property;
-  }
-  interface Schema {
-    resources: Record<
-      string,
-      { inputProperties: Record<string, Property>; properties: Record<string, Property> }
-    >;
-  }
-  const text = execFileSync(
-    pulumiCli,
-    ["package", "get-schema", join(pluginDir("command"), "pulumi-resource-command")],
-    {
-      encoding: "utf8",
-      env: { ...process.env, PULUMI_HOME: pulumiHome, PULUMI_SKIP_UPDATE_CHECK: "true" },
-    },
-  );
-  const known = (JSON.parse(text) as Schema).resources["command:local:Command"];
-
-  /** Read-only members of the class: what it gives. Its static and inherited ones are not. */
+  const schema = schemaOf(pluginFile("command"));
+  const command = schema.resources["command:local:Command"];
   const path = join(packages, "command", "local", "command.d.ts");
-  const declared = parse(path).statements.find(ts.isClassDeclaration);
-  const given = declared?.members.flatMap((member) =>
-    ts.isPropertyDeclaration(member) && ts.isIdentifier(member.name) ? [member.name.text] : [],
-  );
-  const args = interfacesOf(path).get("CommandArgs");
 
   test("local.Command takes what its typings say", () => {
-    const names = args?.members.flatMap((member) =>
-      member.name && ts.isIdentifier(member.name) ? [member.name.text] : [],
-    );
-    expect(names?.length).toBeGreaterThan(0);
-    expect(Object.keys(known?.inputProperties ?? {}).sort()).toEqual(names?.sort());
+    const declared = typed(interfacesOf(path).get("CommandArgs"), new Map());
+    expect(Object.keys(declared)).not.toEqual([]);
+    expect(schematic(command?.inputProperties, schema)).toEqual(declared);
   });
 
   test("local.Command gives what its typings say", () => {
-    expect(given?.length).toBeGreaterThan(0);
-    expect(Object.keys(known?.properties ?? {}).sort()).toEqual(given?.sort());
-  });
-
-  test("lists, maps and scalars of local.Command are those of its typings", () => {
-    const kinds = Object.fromEntries(
-      args?.members.filter(ts.isPropertySignature).map((member) => {
-        const type = member.type?.getText(args.getSourceFile()) ?? "";
-        const kind = type.includes("[]>")
-          ? "array"
-          : type.includes("[key: string]")
-            ? "object"
-            : type.includes("<boolean>")
-              ? "boolean"
-              : "string";
-        return [ts.isIdentifier(member.name) ? member.name.text : "", kind];
-      }) ?? [],
+    // Members of the class; its static and inherited ones are not.
+    const members = parse(path).statements.find(ts.isClassDeclaration)?.members ?? [];
+    const given = members.flatMap((member) =>
+      ts.isPropertyDeclaration(member) && ts.isIdentifier(member.name) ? [member.name.text] : [],
     );
-    const built = Object.fromEntries(
-      Object.entries(known?.inputProperties ?? {}).map(([name, { type, $ref }]) => [
-        name,
-        $ref === "#/types/command:local:Logging" ? "string" : type,
-      ]),
-    );
-    expect(built).toEqual(kinds);
+    expect(given).not.toEqual([]);
+    expect(Object.keys(command?.properties ?? {}).sort()).toEqual(given.sort());
   });
 });
