@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { foldJournal, parseJournal, type Entry } from "../loadtest/capacity/journal.ts";
 import type { ReportData } from "../loadtest/capacity/report/data.ts";
-import { type Clone, docker, freshClone } from "./clone.ts";
+import { bringUp, type Clone, docker, freshClone } from "./clone.ts";
 import { freePort } from "./port.ts";
 
 let clone: Clone;
@@ -40,7 +40,7 @@ beforeAll(async () => {
   );
   expect((await clone.run("npm", ["ci"])).code).toBe(0);
   expect((await clone.run("npm", ["run", "setup", "--", "--yes"])).code).toBe(0);
-  const { code, output } = await clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
+  const { code, output } = await bringUp(clone, "-s", "dev");
   expect(code, output).toBe(0);
   before.text = readFileSync(settings, "utf8");
   before.service = limitsOfService();

@@ -121,6 +121,17 @@ export function freshClone(name: string): Clone {
   };
 }
 
+/**
+ * Brings up a fresh stack as a careful person does: previewed first, when nothing of it is known yet and
+ * providers are at their strictest.
+ *
+ * @returns of `up`, or of the preview where that failed
+ */
+export async function bringUp(clone: Pick<Clone, "pulumi">, ...flags: string[]): Promise<Result> {
+  const preview = await clone.pulumi("preview", ...flags);
+  return preview.code === 0 ? clone.pulumi("up", "--yes", "--skip-preview", ...flags) : preview;
+}
+
 /** What of a clone is on the engine. */
 export function leftovers(id: string): string[] {
   const mine = ["--filter", `label=inference-stack.clone=${id}`];

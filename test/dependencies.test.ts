@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
+import { bringUp, type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
 import { freePort } from "./port.ts";
 import { realRegistry, type RealRegistry } from "./support/registry.ts";
 import { privateCertificate, tlsProxy } from "./support/tls-proxy.ts";
@@ -27,6 +27,10 @@ const unset = async (...keys: string[]) => {
 };
 const up = async () => {
   const { code, output } = await clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
+  expect(code, output).toBe(0);
+};
+const upFromNothing = async () => {
+  const { code, output } = await bringUp(clone, "-s", "dev");
   expect(code, output).toBe(0);
 };
 const servedModel = async () =>
@@ -62,7 +66,7 @@ afterAll(() => {
 describe("dependencies: deploy", () => {
   test("from nothing, predictions come from the registry's model", async () => {
     await set({ dependencies: "deploy" });
-    await up();
+    await upFromNothing();
     await setosa();
     expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
   });
@@ -210,7 +214,7 @@ describe("dependencies: attach", () => {
     try {
       const before = inspect();
       await set({ mlflowUrl: proxy.url, caFile });
-      await up();
+      await upFromNothing();
       await setosa();
       expect(await servedModel()).toMatchObject({ name: "iris", version: "1", origin: "registry" });
       expect(inspect()).toEqual(before);

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { baseImages } from "../toolchain/versions.mjs";
-import { type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
+import { bringUp, type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
 import { freePort } from "./port.ts";
 import { constantTraffic, predict } from "./traffic.ts";
 
@@ -254,7 +254,8 @@ describe("the end", () => {
   });
 
   test("npm run down leaves nothing, even of what no state knows", async () => {
-    expect((await up()).code).toBe(0);
+    const made = await bringUp(clone, "-s", "dev");
+    expect(made.code, made.output).toBe(0);
     docker(
       ...["run", "-d", "--label", `inference-stack.clone=${clone.id}`, "--entrypoint", "sleep"],
       ...[

@@ -7,7 +7,7 @@ import { expect } from "vitest";
 import { parse, stringify } from "yaml";
 import { parseRequests } from "../infra/gateway-stats.ts";
 import { root } from "../toolchain/clone.mjs";
-import { type Clone, freshClone, type Result } from "./clone.ts";
+import { bringUp, type Clone, freshClone, type Result } from "./clone.ts";
 import { freePort } from "./port.ts";
 import type { Seen } from "./open-loop.ts";
 import type { Node, Rig } from "./swarm-rig.ts";
@@ -27,6 +27,8 @@ export class SwarmStack {
   readonly #base: Readonly<Record<string, string>>;
   /** What is up now; undefined where that is not known. */
   #current: string | undefined;
+  /** Nothing of the stack has been made, or nothing is left of it. */
+  #fresh = true;
 
   private constructor(clone: Clone, rig: Rig, base: Readonly<Record<string, string>>) {
     this.clone = clone;
@@ -84,9 +86,12 @@ export class SwarmStack {
     expect(code, output).toBe(0);
   }
 
-  up(): Promise<Result> {
+  async up(): Promise<Result> {
     this.#current = undefined;
-    return this.pulumi("up", "--yes", "--skip-preview");
+    if (!this.#fresh) return this.pulumi("up", "--yes", "--skip-preview");
+    const result = await bringUp(this);
+    this.#fresh = result.code !== 0;
+    return result;
   }
 
   /** Brings the stack up with these settings; nothing is done where it is. */
@@ -103,6 +108,7 @@ export class SwarmStack {
     this.#current = undefined;
     const { code, output } = await this.pulumi("destroy", "--yes", "--skip-preview");
     expect(code, output).toBe(0);
+    this.#fresh = true;
   }
 
   /** A request from the first node's network: status and body. */

@@ -7,7 +7,7 @@ import type { RunSummary } from "../../loadtest/api.ts";
 import { Histogram, type HistogramData } from "../../loadtest/engine/histogram.ts";
 import type { RunEvent } from "../../loadtest/events.ts";
 import type { ToldSearch } from "../../loadtest/told-search.ts";
-import { type Clone, docker, freshClone } from "../clone.ts";
+import { bringUp, type Clone, docker, freshClone } from "../clone.ts";
 import { freePort } from "../port.ts";
 
 let clone: Clone;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   );
   expect((await clone.run("npm", ["ci"])).code).toBe(0);
   expect((await clone.run("npm", ["run", "setup", "--", "--yes"])).code).toBe(0);
-  const { code, output } = await clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
+  const { code, output } = await bringUp(clone, "-s", "dev");
   expect(code, output).toBe(0);
 });
 
