@@ -47,9 +47,7 @@ export async function chooseSource(kind, sites, log) {
     log(`${kind}: ${before.source} (chosen before; TOOLCHAIN_SOURCE overrules it)`);
     return before.source;
   }
-  const silent = (
-    await Promise.all(sites.map(async (site) => ((await reaches(site)) ? [] : [site])))
-  ).flat();
+  const silent = await silentOf(sites);
   /** @type {Source} */
   const source = silent.length === 0 ? "download" : "registries";
   log(
@@ -82,6 +80,13 @@ function readMemory() {
 }
 
 /**
+ * @param {string[]} sites addresses
+ * @returns {Promise<string[]>} those of them that do not answer within seconds
+ */
+export const silentOf = async (sites) =>
+  (await Promise.all(sites.map(async (site) => ((await reaches(site)) ? [] : [site])))).flat();
+
+/**
  * Whether a site answers within seconds. Asked by the project's own Node in a process of its own,
  * as only that one goes through the proxy of HTTPS_PROXY, like the downloads themselves do.
  *
@@ -99,4 +104,4 @@ async function reaches(site) {
 }
 
 /** @param {string[]} sites */
-const hosts = (sites) => sites.map((site) => new URL(site).host).join(" and ");
+export const hosts = (sites) => sites.map((site) => new URL(site).host).join(" and ");

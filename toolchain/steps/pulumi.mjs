@@ -7,7 +7,7 @@ import { SetupError, messageOf } from "../errors.mjs";
 import { goBuild, goFingerprint, goMissing, goVersion } from "../go.mjs";
 import { pluginDir, projectNode, pulumiBin, pulumiHome, toolchainDir } from "../paths.mjs";
 import { run } from "../process.mjs";
-import { chooseSource, remember } from "../source.mjs";
+import { chooseSource, hosts, remember, silentOf } from "../source.mjs";
 import { limiter } from "../tasks.mjs";
 import { versions } from "../versions.mjs";
 import { matchesLockfile } from "./node-packages.mjs";
@@ -123,13 +123,27 @@ const downloadTask = (mayBuild) => ({
         false,
       );
     } catch (error) {
-      if (!mayBuild) throw error;
-      log(`the download failed (${messageOf(error)}); building from package registries`);
+      const why = await whyNot(error);
+      if (!mayBuild) {
+        throw new SetupError(
+          `${why}: run this again, or leave TOOLCHAIN_SOURCE out to have it built from package registries`,
+          { cause: error },
+        );
+      }
+      log(`${why}; building from package registries`);
       remember(kind, "registries");
       return buildTasks((await cachedBuilds(log)).missing);
     }
   },
 });
+
+/** Says of a download that failed which hosts were to blame. @param {unknown} error */
+async function whyNot(error) {
+  const silent = await silentOf(sites);
+  if (silent.length > 0) return `${hosts(silent)} cannot be reached from here`;
+  const last = messageOf(error).split("\n").at(-1)?.trim();
+  return `the download from ${hosts(sites)} broke off (${last})`;
+}
 
 /** @param {string} home @param {Log} log */
 async function download(home, log) {
@@ -139,6 +153,7 @@ async function download(home, log) {
   const env = {
     ...process.env,
     PULUMI_HOME: home,
+    PULUMI_VERSION: versions.pulumi, // the launcher takes the caller's before its own
     PULUMI_SKIP_UPDATE_CHECK: "true",
     NODE_USE_ENV_PROXY: "1", // the launcher fetches with Node
   };
