@@ -1,9 +1,9 @@
-import { createConnection, type AddressInfo, type Socket } from "node:net";
+import { createConnection, isIP, type AddressInfo, type Socket } from "node:net";
 import { createServer } from "node:tls";
 import { run } from "../../toolchain/process.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 
-/** A certificate for one IP address, and the authority that nobody else knows. All PEM. */
+/** A certificate for some names or IP addresses, and the authority that nobody else knows. All PEM. */
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
@@ -13,15 +13,16 @@ export interface Certificate {
 const SCRIPT = `cd /tmp
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=a private authority" -keyout ca.key -out ca.pem
 openssl req -newkey rsa:2048 -nodes -subj /CN=registry -keyout key.pem -out request.pem
-printf "subjectAltName=IP:%s\n" "$1" > extensions
+printf "subjectAltName=%s\n" "$1" > extensions
 openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out cert.pem
 cat key.pem cert.pem ca.pem`;
 
 /** Made by the openssl of an image that has one. */
-export async function privateCertificate(address: string): Promise<Certificate> {
+export async function privateCertificate(...names: string[]): Promise<Certificate> {
+  const subjects = names.map((name) => `${isIP(name) === 0 ? "DNS" : "IP"}:${name}`).join(",");
   const out = await run("docker", [
     ...["run", "--rm", "--network=none", "--log-driver=none", baseImages.mlflow],
-    ...["sh", "-ec", SCRIPT.replace("$1", address)],
+    ...["sh", "-ec", SCRIPT.replace("$1", subjects)],
   ]);
   const [key = "", cert = "", ca = ""] = out.match(/-----BEGIN[^]+?-----END [^\n]+\n?/g) ?? [];
   return { key, cert, ca };

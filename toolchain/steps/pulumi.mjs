@@ -126,7 +126,7 @@ const downloadTask = (mayBuild) => ({
       const why = await whyNot(error);
       if (!mayBuild) {
         throw new SetupError(
-          `${why}: run this again, or leave TOOLCHAIN_SOURCE out to have it built from package registries`,
+          `${why}: leave TOOLCHAIN_SOURCE out to have it built from package registries`,
           { cause: error },
         );
       }
