@@ -33,8 +33,8 @@ interface CommandArgs {
 }
 
 /**
- * A program with one Command, whose arguments the environment gives, and one more whose triggers hold
- * its output as a secret, where that is asked for: in the list, or as a whole.
+ * A program with one Command, whose arguments the environment gives. Where that is asked for, one more
+ * whose triggers hold its output as a secret, in the list or as a whole, and one that is made once.
  */
 const program = `
 import * as pulumi from "@pulumi/pulumi";
@@ -44,6 +44,10 @@ const made = args === null ? undefined : new local.Command("made", args);
 const secret = made && pulumi.secret(made.stdout);
 const triggers = { within: [secret], whole: pulumi.all([secret]) }[process.env.SECRET_TRIGGERS];
 if (triggers) new local.Command("triggered", { create: "true", triggers });
+if (process.env.MADE_ONCE) {
+  const { madeOnce } = await import(process.env.MADE_ONCE);
+  madeOnce("once", { create: "date +%N", environment: { TEXT: process.env.TEXT } });
+}
 export const stdout = made?.stdout.apply((text) => (console.log("stdout is known"), text));
 export const stderr = made?.stderr;
 export const assets = made?.assets.apply((assets) => Object.keys(assets ?? {}).sort());
@@ -225,6 +229,33 @@ describe("local.Command through the real CLI", () => {
     const made = state.deployment.resources.find(({ type }) => type === "command:local:Command");
     expect(made?.inputs).toEqual(args);
     expect(made?.outputs).toEqual({ ...args, stdout: "", stderr: "" });
+  });
+
+  test("what is made once is kept over a change of its text, also by a state in which a default was recorded", async () => {
+    const once = (TEXT: string) => ({ MADE_ONCE: join(root, "infra", "made-once.ts"), TEXT });
+    interface Made {
+      urn: string;
+      inputs: Record<string, unknown>;
+      outputs: Record<string, unknown>;
+    }
+    const exported = async () => {
+      const state = JSON.parse(await pulumi(null, "stack", "export")) as {
+        deployment: { resources: Made[] };
+      };
+      const made = state.deployment.resources.find(({ urn }) => urn.endsWith("::once"));
+      if (!made) throw new Error("it was not made");
+      return { state, made };
+    };
+    const up = (text: string) => pulumiWith(once(text), null, "up", "--yes", "--skip-preview");
+    await up("one");
+    const { state, made } = await exported();
+    made.inputs["addPreviousOutputInEnv"] = true;
+    made.outputs["addPreviousOutputInEnv"] = true;
+    const file = join(dir, "state.json");
+    await writeFile(file, JSON.stringify(state));
+    await pulumi(null, "stack", "import", "--file", file);
+    await up("another");
+    expect((await exported()).made.outputs["stdout"]).toBe(made.outputs["stdout"]);
   });
 
   test("a failing command fails the update with its code and what it printed", async () => {
