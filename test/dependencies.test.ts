@@ -203,17 +203,13 @@ describe("dependencies: attach", () => {
   });
 
   test("serves the model of an MLflow at a plain address, behind a private authority", async () => {
-    // The engine's own address on its default network: containers of every network reach it.
-    const here = docker(
-      ...["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge"],
-    );
-    const certificate = await privateCertificate(here);
+    const certificate = await privateCertificate(registry.machine);
     const caFile = join(clone.dir, ".state", "ca.pem");
     writeFileSync(caFile, certificate.ca);
-    const proxy = await tlsProxy(here, certificate, registry.mlflowHost, 5000);
+    const proxy = await tlsProxy(registry.machine, certificate, registry.mlflowHost, 5000);
     try {
       const before = inspect();
-      await set({ mlflowUrl: proxy.url, caFile });
+      await set({ dependencies: "attach", mlflowUrl: proxy.url, caFile });
       await upFromNothing();
       await setosa();
       expect(await servedModel()).toMatchObject({ name: "iris", version: "1", origin: "registry" });

@@ -12,6 +12,8 @@ export interface RealRegistry {
   /** Addresses of the containers on the bridge, which this machine reaches. */
   readonly mlflowHost: string;
   readonly s3Host: string;
+  /** This machine's own address on the bridge, which containers of every network reach. */
+  readonly machine: string;
   readonly accessKey: string;
   readonly secretKey: string;
   remove(): Promise<void>;
@@ -40,7 +42,10 @@ export async function realRegistry(): Promise<RealRegistry> {
       ...[`--memory=${memory}`, `--memory-swap=${memory}`, "--volume=/data"],
       ...[`--volume=${secrets}:/run/inference:ro`, image, ...command],
     );
-    const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
+    return addressOf("IPAddress", part);
+  };
+  const addressOf = (what: "IPAddress" | "Gateway", part: string): Promise<string> => {
+    const format = `{{(index .NetworkSettings.Networks "${network}").${what}}}`;
     return docker("inspect", "--format", format, `${network}-${part}`);
   };
   const remove = async (): Promise<void> => {
@@ -53,13 +58,15 @@ export async function realRegistry(): Promise<RealRegistry> {
     ...["sh", "/run/inference/start-mlflow", "http://s3:9000", "mlflow"],
     ...["sqlite:////data/mlflow.db", "*"],
   ]);
+  // By a container: what engines say of a network itself lacks it until they have been restarted.
+  const machine = await addressOf("Gateway", "mlflow");
   const deadline = Date.now() + 180_000;
   for (;;) {
     const healthy = await fetch(`http://${mlflowHost}:5000/health`).then(
       ({ ok }) => ok,
       () => false,
     );
-    if (healthy) return { network, mlflowHost, s3Host, accessKey, secretKey, remove };
+    if (healthy) return { network, mlflowHost, s3Host, machine, accessKey, secretKey, remove };
     if (Date.now() > deadline) {
       const said = await docker("logs", `${network}-mlflow`);
       await remove();
