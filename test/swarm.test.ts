@@ -309,9 +309,10 @@ describe("a capacity search", () => {
     await up({ replicas: "2" });
     const { code, stdout, output } = await stack.run(
       ...[process.execPath, join(stack.clone.dir, "loadtest", "capacity", "main.ts")],
-      // Much less than these users take, and much more: a busy machine decides the same.
-      ...["--users", "6000", "--spawn-rate", "3000", "--slo", "p95<500ms,failures=0"],
-      ...["--stack", "swarm", "--cpus", "0.03,0.5", "--memory", "128MB", "--replicas", "2"],
+      // Far less than these users take, and far more. A core answers 50,000 of them a second at the
+      // most: of 0.04 they would wait 2 s on the fastest machine, and at 1 a busy one has seconds left.
+      ...["--users", "6000", "--spawn-rate", "3000", "--slo", "p95<2s,failures=0"],
+      ...["--stack", "swarm", "--cpus", "0.02,0.5", "--memory", "128MB", "--replicas", "2"],
       ...["--repeats", "1", "--settle", "4s", "--steady", "6s", "--json"],
     );
     expect(code, output).toBe(0);
@@ -325,8 +326,8 @@ describe("a capacity search", () => {
     expect(pass?.seen.gateway?.cpu).toBeGreaterThan(0.02);
     expect(pass?.seen.generator?.cpu).toBeGreaterThan(0.02);
     const [fail] = trials.filter(({ verdict }) => verdict === "fail");
-    expect(fail?.limits.cpus).toBe(0.03);
-    expect(fail?.cause).toBe("CPU");
+    expect(fail?.limits.cpus).toBe(0.02);
+    expect(fail?.cause, JSON.stringify(fail?.seen)).toBe("CPU");
     for (const { limits, verdict, took } of trials) {
       const overhead = `${Math.round(took.total - took.load)} s beside ${Math.round(took.load)} s of load`;
       report.add({ what: `a trial of 2 × ${limits.cpus} CPU: ${verdict}, ${overhead}` });

@@ -28,6 +28,8 @@ export interface Use {
   readonly cpuLimit: number;
   /** Share of periods in which it was held back, 0..1. */
   readonly throttled: number;
+  /** Share of the looks at it that it did not answer, 0..1; 0 where its engine counts for it. */
+  readonly unheard: number;
   /** MiB, the most that one of them had. */
   readonly memory: number;
   readonly memoryLimit: number;
@@ -92,6 +94,7 @@ export function useOf(
     cpu: sum((from, to) => (to.cpuSeconds - from.cpuSeconds) / Math.max(0.001, to.at - from.at)),
     cpuLimit: limits.cpus * pairs.length,
     throttled: periods <= 0 ? 0 : sum((from, to) => to.throttled - from.throttled) / periods,
+    unheard: 0,
     memory: peakBytes / 1024 ** 2,
     memoryLimit: limits.memory,
     memoryHits: sum((from, to) => to.memoryHits - from.memoryHits),

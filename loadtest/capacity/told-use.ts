@@ -13,16 +13,20 @@ function byName<T>(
   ticks: readonly Tick[],
   rows: (tick: Tick) => readonly T[],
   name: (row: T) => string,
-): T[][] {
-  return [...Map.groupBy(ticks.flatMap(rows), name).values()];
+): Map<string, T[]> {
+  return Map.groupBy(ticks.flatMap(rows), name);
 }
 
-const replicas = (ticks: readonly Tick[]): ReplicaSample[][] =>
+const replicas = (ticks: readonly Tick[]): Map<string, ReplicaSample[]> =>
   byName(
     ticks,
     (tick) => tick.replicas,
     ({ address }) => address,
   );
+
+/** Without what is told once more while the next look still waits for its answer. */
+const news = (samples: readonly ReplicaSample[]): ReplicaSample[] =>
+  samples.filter((sample, i) => JSON.stringify(sample) !== JSON.stringify(samples[i - 1]));
 
 /** How far a counter went while it was watched. */
 const rise = (values: readonly (number | null)[]): number => {
@@ -30,16 +34,25 @@ const rise = (values: readonly (number | null)[]): number => {
   return (numbers.at(-1) ?? 0) - (numbers[0] ?? 0);
 };
 
-/** @returns null where no replica said anything */
-export function replicasUse(ticks: readonly Tick[], limits: PartLimits): Use | null {
-  const each = replicas(ticks);
-  if (each.length === 0) return null;
+/**
+ * @param ticks of all the load: who is silent under it was heard before
+ * @param since Unix seconds from which on it counts
+ * @returns null where no replica ever said anything
+ */
+export function replicasUse(ticks: readonly Tick[], limits: PartLimits, since = 0): Use | null {
+  const names = [...replicas(ticks).keys()];
+  if (names.length === 0) return null;
+  const counted = ticks.filter(({ at }) => at >= since);
+  const heard = replicas(counted);
+  const each = names.map((name) => news(heard.get(name) ?? []));
+  const said = each.flat();
   return {
-    containers: each.length,
+    containers: names.length,
     cpu: each.reduce((sum, samples) => sum + mean(known(samples.map(({ cpu }) => cpu))), 0),
-    cpuLimit: limits.cpus * each.length,
-    throttled: mean(known(each.flat().map(({ throttled }) => throttled))),
-    memory: Math.max(0, ...known(each.flat().map(({ memory }) => memory))) / 1024 ** 2,
+    cpuLimit: limits.cpus * names.length,
+    throttled: mean(known(said.map(({ throttled }) => throttled))),
+    unheard: 1 - said.length / Math.max(1, counted.length * names.length),
+    memory: Math.max(0, ...known(said.map(({ memory }) => memory))) / 1024 ** 2,
     memoryLimit: limits.memory,
     memoryHits: each.reduce(
       (sum, samples) => sum + rise(samples.map(({ memoryHits }) => memoryHits)),
@@ -50,18 +63,20 @@ export function replicasUse(ticks: readonly Tick[], limits: PartLimits): Use | n
 
 /** Processes of replicas that the kernel killed for want of memory while their containers lived on. */
 export const memoryKills = (ticks: readonly Tick[]): number =>
-  replicas(ticks).reduce(
+  [...replicas(ticks).values()].reduce(
     (sum, samples) => sum + rise(samples.map(({ memoryKills: kills }) => kills)),
     0,
   );
 
 /** @returns null where there was no worker */
 export function workersUse(ticks: readonly Tick[], limits: PartLimits): Use | null {
-  const each = byName<WorkerRow>(
-    ticks,
-    ({ workers }) => workers,
-    ({ id }) => id,
-  );
+  const each = [
+    ...byName<WorkerRow>(
+      ticks,
+      ({ workers }) => workers,
+      ({ id }) => id,
+    ).values(),
+  ];
   if (each.length === 0) return null;
   return {
     containers: each.length,
@@ -70,6 +85,7 @@ export function workersUse(ticks: readonly Tick[], limits: PartLimits): Use | nu
     // No worker says how often it was held back, nor that it met a limit: the load test itself tells
     // when its workers were the limit.
     throttled: 0,
+    unheard: 0,
     memory: Math.max(...each.flat().map(({ memory }) => memory)) / 1024 ** 2,
     memoryLimit: limits.memory,
     memoryHits: 0,

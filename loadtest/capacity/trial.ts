@@ -191,9 +191,10 @@ async function load(
   const histogram = Histogram.fromData(total?.data ?? { counts: [], sum: 0, min: 0, max: 0 });
   const series = ticks.map((tick) => secondOf(start, tick));
   const from = Math.min(steadyFrom, start + warmUp(plan));
-  // A load that ended before its steady part is judged, as far as it got, by all of it.
+  // A load that ended before its steady part is judged by what it was with most of its users there.
   const steady = ticks.filter(({ at }) => at > from + 1);
-  const since = steady.length > 2 ? from : start;
+  const crowded = ticks.find(({ users }) => users > plan.users / 2)?.at ?? start;
+  const since = steady.length > 2 ? from : crowded;
   const machineTo = machineTime();
   const view = gateway.view();
   const last = ticks.at(-1);

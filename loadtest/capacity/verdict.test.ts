@@ -9,6 +9,7 @@ const use = (over: Partial<Use> = {}): Use => ({
   cpu: 0.1,
   cpuLimit: 0.25,
   throttled: 0,
+  unheard: 0,
   memory: 60,
   memoryLimit: 128,
   memoryHits: 0,
@@ -100,6 +101,34 @@ describe("a trial", () => {
   test("is the service's failure, not the machine's, when the service was out of CPU too", () => {
     const both = seen({ machine: 0.99, service: use({ throttled: 0.8 }) });
     expect(verdict(both, 900)).toMatchObject({ verdict: "fail", cause: "CPU" });
+  });
+
+  describe("on any machine, when requests waited in the gateway", () => {
+    const waiting = { gatewayView: { queue: 5488, errors: 0, retries: 0 } };
+    test.each([
+      ["a fast one: at its quota in every period", { cpu: 0.06, throttled: 0.97 }, "CPU"],
+      ["a slow one: it seldom got as far as its quota", { cpu: 0.04, throttled: 0.2 }, "CPU"],
+      ["one so slow that it told nothing", { cpu: 0, throttled: 0, unheard: 0.8 }, "CPU"],
+      ["one with CPU to spare: something else keeps it", { cpu: 0.02, throttled: 0 }, "queue"],
+      ["one that missed a look or two", { cpu: 0.02, throttled: 0.02, unheard: 0.3 }, "queue"],
+    ] as const)("%s", (_, used, cause) => {
+      const observation = seen({ ...waiting, service: use({ cpuLimit: 0.06, ...used }) });
+      expect(verdict(observation, 5600)).toMatchObject({ verdict: "fail", cause });
+    });
+
+    test("says nothing of a replica that others kept from its share of the machine", () => {
+      const service = use({ cpuLimit: 0.06, cpu: 0.03, throttled: 0.2, unheard: 0.8 });
+      expect(verdict(seen({ ...waiting, machine: 1, service }), 5600)).toMatchObject({
+        verdict: "void",
+        cause: "machine",
+      });
+    });
+  });
+
+  test("is not for want of CPU that it missed looks while nobody waited", () => {
+    expect(verdict(seen({ service: use({ unheard: 0.9 }) }), 900)).toMatchObject({
+      cause: "unknown",
+    });
   });
 
   test("is void when not all users were there", () => {

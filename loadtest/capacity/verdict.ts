@@ -1,5 +1,5 @@
 // From what was seen of a trial: did it pass, and if not, why. Pure.
-import type { Observation, Second } from "./observation.ts";
+import type { GatewayView, Observation, Second, Use } from "./observation.ts";
 import { judgedText, worst, type Judged } from "./slo.ts";
 import type { Outcome } from "./standing.ts";
 
@@ -21,47 +21,82 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
+/** A cause, and what shows it in an observation; undefined where it was not that. */
+type Rule = readonly [Cause, (seen: Observation) => string | undefined];
+
+/** Of what decides, the surest first: counters before what follows from them. */
+const rules: readonly Rule[] = [
+  [
+    "memory",
+    ({ outOfMemory }) =>
+      outOfMemory > 0 ? `out of memory, killed ${outOfMemory} times` : undefined,
+  ],
+  [
+    "memory",
+    ({ service }) =>
+      service && service.memoryHits > 100 && service.memory > 0.9 * service.memoryLimit
+        ? `met its limit ${service.memoryHits} times, ${Math.round(service.memory)} of ${service.memoryLimit} MB`
+        : undefined,
+  ],
+  [
+    "CPU",
+    ({ service }) =>
+      service && (service.throttled > 0.3 || service.cpu > 0.9 * service.cpuLimit)
+        ? usedText(service)
+        : undefined,
+  ],
+  [
+    "gateway",
+    ({ gateway }) =>
+      gateway && (gateway.cpu > 0.9 * gateway.cpuLimit || gateway.throttled > 0.3)
+        ? `the gateway used ${gateway.cpu.toFixed(2)} of ${gateway.cpuLimit.toFixed(2)} cores`
+        : undefined,
+  ],
+  [
+    "machine",
+    ({ machine }) =>
+      machine !== null && machine > 0.95
+        ? `${percent(machine)} of all the machine's CPU was in use`
+        : undefined,
+  ],
+  [
+    "unknown",
+    ({ restarts }) => (restarts > 0 ? `a replica ended and was started again` : undefined),
+  ],
+  // Who is held back at all while requests wait for it needs more CPU, however seldom it got to say so:
+  // a period that it spends waiting for a core, as on a slow machine, is none in which it is held back.
+  [
+    "CPU",
+    ({ service, gatewayView }) =>
+      service && gatewayView && gatewayView.queue > 0 && service.throttled > 0.1
+        ? `${usedText(service)} while ${waited(gatewayView)}`
+        : undefined,
+  ],
+  // One that answers nothing for want of CPU does not say what it uses either.
+  [
+    "CPU",
+    ({ service, gatewayView }) =>
+      service && gatewayView && gatewayView.queue > 0 && service.unheard > 0.5
+        ? `did not get to answer ${percent(service.unheard)} of the looks at it while ${waited(gatewayView)}`
+        : undefined,
+  ],
+  [
+    "queue",
+    ({ gatewayView }) => (gatewayView && gatewayView.queue > 0 ? waited(gatewayView) : undefined),
+  ],
+];
+
+const usedText = ({ cpu, cpuLimit, throttled }: Use): string =>
+  `used ${cpu.toFixed(2)} of ${cpuLimit.toFixed(2)} cores, held back in ${percent(throttled)} of its periods`;
+
+const waited = ({ queue }: GatewayView): string =>
+  `${queue} requests waited in the gateway for a replica`;
+
 /** What made the load not hold, from the counters of every part. */
 export function causeOf(seen: Observation): { cause: Cause; evidence: string } {
-  const { service, gateway, gatewayView, machine } = seen;
-  if (seen.outOfMemory > 0) {
-    return { cause: "memory", evidence: `out of memory, killed ${seen.outOfMemory} times` };
-  }
-  if (service) {
-    const { cpu, cpuLimit, throttled, memory, memoryLimit, memoryHits } = service;
-    if (memoryHits > 100 && memory > 0.9 * memoryLimit) {
-      return {
-        cause: "memory",
-        evidence: `met its limit ${memoryHits} times, ${Math.round(memory)} of ${memoryLimit} MB`,
-      };
-    }
-    if (throttled > 0.3 || cpu > 0.9 * cpuLimit) {
-      return {
-        cause: "CPU",
-        evidence: `used ${cpu.toFixed(2)} of ${cpuLimit.toFixed(2)} cores, held back in ${percent(throttled)} of its periods`,
-      };
-    }
-  }
-  if (gateway && (gateway.cpu > 0.9 * gateway.cpuLimit || gateway.throttled > 0.3)) {
-    return {
-      cause: "gateway",
-      evidence: `the gateway used ${gateway.cpu.toFixed(2)} of ${gateway.cpuLimit.toFixed(2)} cores`,
-    };
-  }
-  if (machine !== null && machine > 0.95) {
-    return {
-      cause: "machine",
-      evidence: `${percent(machine)} of all the machine's CPU was in use`,
-    };
-  }
-  if (seen.restarts > 0) {
-    return { cause: "unknown", evidence: `a replica ended and was started again` };
-  }
-  if (gatewayView && gatewayView.queue > 0) {
-    return {
-      cause: "queue",
-      evidence: `${gatewayView.queue} requests waited in the gateway for a replica`,
-    };
+  for (const [cause, shownBy] of rules) {
+    const evidence = shownBy(seen);
+    if (evidence !== undefined) return { cause, evidence };
   }
   return { cause: "unknown", evidence: "neither CPU nor memory was short" };
 }

@@ -118,10 +118,12 @@ export class SwarmWatch implements Watch {
     if (part === "gateway") {
       return this.#engine.use(this.#here.ids.gateway, this.#here.limits.gateway, since);
     }
-    const told = ticks.filter(({ at }) => at >= since);
     return part === "service"
-      ? replicasUse(told, this.#limits.service)
-      : workersUse(told, this.#limits.worker);
+      ? replicasUse(ticks, this.#limits.service, since)
+      : workersUse(
+          ticks.filter(({ at }) => at >= since),
+          this.#limits.worker,
+        );
   }
 
   close(): void {

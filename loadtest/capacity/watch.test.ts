@@ -6,7 +6,7 @@ import { memoryKills, replicasUse, workersUse } from "./told-use.ts";
 import { taskLosses } from "./watch-swarm.ts";
 
 const limits = { cpus: 0.2, memory: 128 };
-const tick = (over: Partial<Tick>): Tick => ({ replicas: [], workers: [], ...over }) as Tick;
+const tick = (over: Partial<Tick>): Tick => ({ at: 0, replicas: [], workers: [], ...over }) as Tick;
 const mebibyte = 1024 ** 2;
 
 describe("what replicas on any node used, as they told the load test", () => {
@@ -38,6 +38,31 @@ describe("what replicas on any node used, as they told the load test", () => {
       memoryLimit: 128,
       memoryHits: 4,
     });
+  });
+
+  test("counts once what is told again while the next look waits for its answer", () => {
+    const idle = replica("a", { cpu: 0.001, throttled: 0.01 });
+    const starved = replica("a", { cpu: 0.03, throttled: 0.99 });
+    const use = replicasUse(
+      [idle, idle, idle, starved].map((one) => tick({ replicas: [{ ...one }] })),
+      limits,
+    );
+    expect(use?.throttled).toBeCloseTo(0.5);
+    expect(use?.unheard).toBeCloseTo(0.5);
+  });
+
+  test("counts from a moment on, and knows who was heard before and is silent since", () => {
+    const idle = [replica("a", { cpu: 0, throttled: 0 }), replica("b", { cpu: 0, throttled: 0 })];
+    const use = replicasUse(
+      [
+        tick({ at: 1, replicas: idle }),
+        tick({ at: 2, replicas: [replica("a", { cpu: 0.2, throttled: 0.9 })] }),
+        tick({ at: 3, replicas: [replica("a", { cpu: 0.19, throttled: 0.9 })] }),
+      ],
+      limits,
+      2,
+    );
+    expect(use).toMatchObject({ containers: 2, cpuLimit: 0.4, throttled: 0.9, unheard: 0.5 });
   });
 
   test("is nothing where nobody told", () => {
