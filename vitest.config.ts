@@ -2,6 +2,9 @@ import { defineConfig } from "vitest/config";
 
 // unit: no engine, no network, beside the code it tests.
 // engine: a real Docker engine, one file at a time, in test/.
+// Both in an environment that is the same whoever runs them.
+
+const setupFiles = ["test/support/environment.ts"];
 
 export default defineConfig({
   test: {
@@ -9,7 +12,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{infra,service,loadtest,toolchain,bench}/**/*.test.ts"],
+          include: ["{infra,service,loadtest,toolchain,bench,test/support}/**/*.test.ts"],
+          setupFiles,
           environment: "node",
           // A hang is a failure; a busy machine is none.
           testTimeout: 60_000,
@@ -19,6 +23,8 @@ export default defineConfig({
         test: {
           name: "engine",
           include: ["test/**/*.test.ts"],
+          exclude: ["test/support/**"],
+          setupFiles,
           environment: "node",
           fileParallelism: false,
           testTimeout: 15 * 60_000,

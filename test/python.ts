@@ -5,6 +5,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { needPython } from "./support/programs.ts";
 
 const run = promisify(execFile);
 
@@ -17,7 +18,7 @@ export async function pythonWith(requirementsFile: string): Promise<string> {
     .update(readFileSync(requirementsFile))
     .digest("hex")
     .slice(0, 12);
-  const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  const cache = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
   const folder = join(cache, "inference-stack", `venv-${hash}`);
   const python = join(folder, "bin/python");
   const complete = join(folder, ".complete");
@@ -25,7 +26,7 @@ export async function pythonWith(requirementsFile: string): Promise<string> {
   // Whatever was left there was interrupted.
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  await run("python3", ["-m", "venv", folder]);
+  await run(await needPython(), ["-m", "venv", folder]);
   await run(
     python,
     ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", requirementsFile],

@@ -1,19 +1,10 @@
 // A real Chromium to drive: Debian's package, installed where it is missing.
-import { existsSync } from "node:fs";
 import { chromium, type Browser } from "playwright-core";
-import { aptInstall, hasApt, isRoot } from "../../toolchain/consent.mjs";
-
-const executablePath = "/usr/bin/chromium";
+import { needProgram } from "../support/programs.ts";
 
 /** Starts Chromium with a profile of its own, gone when it is closed. */
 export async function launchChromium(): Promise<Browser> {
-  if (!existsSync(executablePath)) {
-    if (!hasApt() || !isRoot()) {
-      throw new Error(`The page is tested in ${executablePath}, which is not there: install it.`);
-    }
-    console.log("Chromium is missing: installing Debian's package");
-    await aptInstall(["chromium"], console.log);
-  }
+  const executablePath = await needProgram("chromium");
   return chromium.launch({
     executablePath,
     args: [

@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { partsOf } from "./parts.ts";
+
+const place = {
+  root: "/project",
+  cwd: "/project/test",
+  artifacts: "/artifacts",
+  exists: (path: string) => path.startsWith("/project/test/"),
+};
+const commands = (...args: string[]) =>
+  partsOf(args, place).map(({ command }) => command.join(" "));
+
+test("without a word it is every check and every test", () => {
+  expect(partsOf([], place).map(({ name }) => name)).toEqual([
+    "types",
+    "lint",
+    "format",
+    "unit tests",
+    "engine tests",
+  ]);
+});
+
+test("files are run alone, named from where the command was given", () => {
+  const [only, ...others] = commands("swarm.test.ts", "/project/test/ui.test.ts");
+  expect(others).toEqual([]);
+  expect(only).toContain("vitest run test/swarm.test.ts test/ui.test.ts --reporter");
+});
+
+test("and so are tests by their name", () => {
+  expect(commands("-t", "a capacity search")).toEqual([
+    expect.stringContaining("vitest run -t a capacity search"),
+  ]);
+});
+
+test.each([
+  [["nonesuch.test.ts", "/elsewhere/x"], /^There is no file or folder \/elsewhere\/x\./],
+  [["--fast"], /^Unknown option '--fast'\./],
+  [["-t"], /^Option '-t.*argument missing\./],
+])("%o is refused with what is understood", (args, sentence) => {
+  expect(() => commands(...args)).toThrow(sentence);
+  expect(() => commands(...args)).toThrow("npm test -- test/swarm.test.ts");
+});
