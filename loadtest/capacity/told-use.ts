@@ -35,23 +35,28 @@ const rise = (values: readonly (number | null)[]): number => {
 };
 
 /**
- * @param ticks of all the load: who is silent under it was heard before
+ * @param ticks of all the load: who is silent under it may have been heard before
+ * @param limits of each replica
+ * @param count replicas that there are
  * @param since Unix seconds from which on it counts
  * @returns null where no replica ever said anything
  */
-export function replicasUse(ticks: readonly Tick[], limits: PartLimits, since = 0): Use | null {
-  const names = [...replicas(ticks).keys()];
-  if (names.length === 0) return null;
+export function replicasUse(
+  ticks: readonly Tick[],
+  limits: PartLimits,
+  count: number,
+  since = 0,
+): Use | null {
+  if (replicas(ticks).size === 0) return null;
   const counted = ticks.filter(({ at }) => at >= since);
-  const heard = replicas(counted);
-  const each = names.map((name) => news(heard.get(name) ?? []));
+  const each = [...replicas(counted).values()].map(news);
   const said = each.flat();
   return {
-    containers: names.length,
+    containers: each.length,
     cpu: each.reduce((sum, samples) => sum + mean(known(samples.map(({ cpu }) => cpu))), 0),
-    cpuLimit: limits.cpus * names.length,
+    cpuLimit: limits.cpus * each.length,
     throttled: mean(known(said.map(({ throttled }) => throttled))),
-    unheard: 1 - said.length / Math.max(1, counted.length * names.length),
+    unheard: Math.max(0, 1 - said.length / Math.max(1, counted.length * count)),
     memory: Math.max(0, ...known(said.map(({ memory }) => memory))) / 1024 ** 2,
     memoryLimit: limits.memory,
     memoryHits: each.reduce(

@@ -58,6 +58,7 @@ export class SwarmWatch implements Watch {
   readonly #here: StackContainers;
   readonly #engine: EngineWatch;
   readonly #first: ReadonlySet<string>;
+  readonly #replicas: number;
   readonly #timer: NodeJS.Timeout;
   #losses: Losses = { ended: 0, outOfMemory: 0 };
 
@@ -85,6 +86,7 @@ export class SwarmWatch implements Watch {
     this.#here = here;
     this.#engine = new EngineWatch([...here.ids.gateway, ...here.ids.loadtest]);
     this.#first = new Set(tasks.map(({ ID }) => ID));
+    this.#replicas = tasks.filter(runs).length;
     this.#timer = setInterval(() => void this.#look(), 2000);
   }
 
@@ -119,7 +121,7 @@ export class SwarmWatch implements Watch {
       return this.#engine.use(this.#here.ids.gateway, this.#here.limits.gateway, since);
     }
     return part === "service"
-      ? replicasUse(ticks, this.#limits.service, since)
+      ? replicasUse(ticks, this.#limits.service, this.#replicas, since)
       : workersUse(
           ticks.filter(({ at }) => at >= since),
           this.#limits.worker,

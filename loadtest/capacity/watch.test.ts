@@ -28,7 +28,7 @@ describe("what replicas on any node used, as they told the load test", () => {
   ];
 
   test("is the sum of their means, the peak of one, and the rise of their counters", () => {
-    const use = replicasUse(ticks, limits);
+    const use = replicasUse(ticks, limits, 2);
     expect(use?.cpu).toBeCloseTo(0.15 + 0.1);
     expect(use?.throttled).toBeCloseTo(0.4);
     expect(use).toMatchObject({
@@ -46,27 +46,33 @@ describe("what replicas on any node used, as they told the load test", () => {
     const use = replicasUse(
       [idle, idle, idle, starved].map((one) => tick({ replicas: [{ ...one }] })),
       limits,
+      1,
     );
     expect(use?.throttled).toBeCloseTo(0.5);
     expect(use?.unheard).toBeCloseTo(0.5);
   });
 
-  test("counts from a moment on, and knows who was heard before and is silent since", () => {
-    const idle = [replica("a", { cpu: 0, throttled: 0 }), replica("b", { cpu: 0, throttled: 0 })];
-    const use = replicasUse(
-      [
-        tick({ at: 1, replicas: idle }),
-        tick({ at: 2, replicas: [replica("a", { cpu: 0.2, throttled: 0.9 })] }),
-        tick({ at: 3, replicas: [replica("a", { cpu: 0.19, throttled: 0.9 })] }),
-      ],
-      limits,
-      2,
+  describe("from a moment on", () => {
+    const idle = ["gone", "a", "b"].map((name) => replica(name, { cpu: 0, throttled: 0 }));
+    const before = tick({ at: 1, replicas: idle });
+    const under = [0.2, 0.19].map((cpu, i) =>
+      tick({ at: 2 + i, replicas: [replica("a", { cpu, throttled: 0.9 })] }),
     );
-    expect(use).toMatchObject({ containers: 2, cpuLimit: 0.4, throttled: 0.9, unheard: 0.5 });
+
+    test("has those that speak, and knows that others do not", () => {
+      expect(replicasUse([before, ...under], limits, 2, 2)).toMatchObject({
+        ...{ containers: 1, cpuLimit: 0.2, throttled: 0.9, unheard: 0.5 },
+      });
+    });
+
+    test("has nobody where all of them are silent by then", () => {
+      const silent = [2, 3, 4].map((at) => tick({ at }));
+      expect(replicasUse([before, ...silent], limits, 2, 2)).toMatchObject({ cpu: 0, unheard: 1 });
+    });
   });
 
   test("is nothing where nobody told", () => {
-    expect(replicasUse([tick({})], limits)).toBeNull();
+    expect(replicasUse([tick({})], limits, 2)).toBeNull();
     expect(workersUse([tick({})], limits)).toBeNull();
   });
 
