@@ -1,13 +1,14 @@
 // Starts this project's processes for a test, and sees to their end.
-import { fork, spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { setPriority, tmpdir } from "node:os";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { DriveOutput } from "../../loadtest/drive.ts";
 import type { RunRequest } from "../../loadtest/run-request.ts";
 import { root } from "../../toolchain/clone.mjs";
+import { freePort } from "../port.ts";
 
 const main = join(root, "loadtest/main.ts");
 
@@ -17,39 +18,16 @@ export interface Finished {
   stderr: string;
 }
 
-/** For a test of precise times: this process before others, where that is allowed. */
+/**
+ * For a test of precise times: this process before all others, where that is allowed. By the real-time
+ * class, as a niceness counts only among the processes of one session.
+ */
 export function prefer(pid: number): void {
   try {
-    setPriority(pid, -15);
+    execFileSync("chrt", ["--all-tasks", "--fifo", "--pid", "1", String(pid)], { stdio: "ignore" });
   } catch {
     // Only root may.
   }
-}
-
-/** Seconds that a process was ready to run and had no core; as of now. */
-function waitedSeconds(pid: number): number {
-  try {
-    return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e9;
-  } catch {
-    // Not on this kernel, or the process is gone.
-    return 0;
-  }
-}
-
-/** Call the result at the end: the share of the time in which these processes waited for a core. */
-export function watchStarving(pids: readonly number[]): () => number {
-  const began = performance.now();
-  const before = pids.map(waitedSeconds);
-  const now = [...before];
-  const timer = setInterval(() => {
-    // What a process that has ended said last.
-    pids.forEach((pid, i) => (now[i] = Math.max(now[i] ?? 0, waitedSeconds(pid))));
-  }, 500);
-  return () => {
-    clearInterval(timer);
-    const waited = now.reduce((sum, seconds, i) => sum + seconds - (before[i] ?? 0), 0);
-    return waited / ((performance.now() - began) / 1000);
-  };
 }
 
 /** Runs `loadtest/main.ts` to its end. */
@@ -92,8 +70,6 @@ export async function helper<T>(file: string): Promise<Helper<T>> {
   };
 }
 
-const free = (): number => 20_000 + Math.floor(Math.random() * 30_000);
-
 export interface Cluster {
   url: string;
   workerPort: number;
@@ -106,7 +82,7 @@ export interface Cluster {
 /** A master with its page, and workers as they are started, all on this machine. */
 export async function cluster(target: string): Promise<Cluster> {
   const dir = mkdtempSync(join(tmpdir(), "cluster-"));
-  const [port, workerPort] = [free(), free()];
+  const [port, workerPort] = [await freePort(), await freePort()];
   writeFileSync(join(dir, "secret"), "a secret of this test");
   const settings = join(dir, "settings.json");
   writeFileSync(

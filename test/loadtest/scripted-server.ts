@@ -1,6 +1,7 @@
 // A server that delays each reply by script and records what it did: the truth a load test's
 // numbers are held against. A process of its own; the parent asks over IPC.
 import { createServer, type Socket } from "node:net";
+import { asked, at } from "./quantiles.ts";
 
 /** Quantiles of how long the server held requests, in ms, and how many it answered. */
 export interface Recorded {
@@ -8,7 +9,6 @@ export interface Recorded {
   quantiles: Record<string, number>;
 }
 
-const asked = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
 const reply = Buffer.from(
   'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{"prediction":"setosa"}',
 );
@@ -58,10 +58,9 @@ server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
 });
 process.on("message", () => {
   const sorted = Float64Array.from(held).sort();
-  const at = (q: number): number => sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0;
   const recorded: Recorded = {
     count: held.length,
-    quantiles: Object.fromEntries(asked.map((q) => [q, at(q)])),
+    quantiles: Object.fromEntries(asked.map((q) => [q, at(sorted, q)])),
   };
   held.length = 0;
   process.send?.(recorded);

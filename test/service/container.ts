@@ -3,12 +3,13 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { bundle } from "../../infra/bundle.ts";
-import { root } from "../../toolchain/clone.mjs";
+import { folderId, root } from "../../toolchain/clone.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 import { untilReady } from "./process.ts";
 
 const run = promisify(execFile);
-const IMAGE = "inference-stack/service-test";
+/** Of this clone: another one on the same engine makes and removes its own. */
+const IMAGE = `inference-stack/service-test-${folderId}`;
 
 const docker = async (...args: string[]): Promise<string> => {
   const { stdout } = await run("docker", args, { maxBuffer: 16 * 1024 * 1024 });
@@ -70,7 +71,8 @@ export async function startContainer(options: {
   );
   const url = `http://${address}:8000`;
   const stop = async (): Promise<{ exitCode: number; logs: string }> => {
-    await docker("stop", "-t", "20", id);
+    // It ends by itself, on a busy machine late, or is found out by its exit code.
+    await docker("stop", "-t", "120", id);
     const exitCode = Number(await docker("inspect", "-f", "{{.State.ExitCode}}", id));
     const { stdout, stderr } = await run("docker", ["logs", id]);
     await docker("rm", "-f", "-v", id);
