@@ -7,11 +7,12 @@ import { Client } from "minio";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { readLimits } from "../service/limits.ts";
 import { chooseSizing } from "../service/sizing.ts";
-import { root } from "../toolchain/clone.mjs";
+import { folderId, label, root } from "../toolchain/clone.mjs";
 import { run } from "../toolchain/process.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
 import { buildImage, removeImage, startContainer } from "./service/container.ts";
 import { faultProxy, type Fault, type FaultProxy } from "./support/fault-proxy.ts";
+import { needProgram } from "./support/programs.ts";
 import { realRegistry, type RealRegistry } from "./support/registry.ts";
 import { privateCertificate, tlsProxy } from "./support/tls-proxy.ts";
 import { runService, steadyLoad, until, type RunningService } from "./support/service.ts";
@@ -217,13 +218,15 @@ attempt("proxy", lambda: opener.open("http://${registry.s3Host}:9000/minio/healt
 attempt("mlflow", lambda: opener.open("http://mlflow:5000/health", timeout=20))
 raise ValueError("reached " + ",".join(found))
 `;
-  await run("python3", ["-c", PICKLER, spy], { input: code });
+  await run(await needProgram("python3"), ["-c", PICKLER, spy], { input: code });
   await expect(model("publish", spy, "--name", "spy")).rejects.toThrow(/reached mlflow\b/);
   const left = await run("docker", [
     "ps",
     "--all",
     "--filter",
-    "name=-model-",
+    `label=${label.part}=converter`,
+    "--filter",
+    `label=${label.folder}=${folderId}`,
     "--format",
     "{{.Names}}",
   ]);

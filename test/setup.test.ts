@@ -42,7 +42,14 @@ function start(env: NodeJS.ProcessEnv = {}, prefix: string[] = [], args: string[
 
 const setup = (...given: Parameters<typeof start>) => start(...given).ended;
 
-test("a second run keeps everything, asks no network and takes under 3 s", async () => {
+/** Seconds that this machine takes to start what a run that keeps everything starts: Node, Docker's client. */
+function startOf(...[command = "", ...args]: string[]): number {
+  const started = performance.now();
+  execFileSync(command, args, { stdio: "ignore" });
+  return (performance.now() - started) / 1000;
+}
+
+test("a second run keeps everything, asks no network and takes as long as a few programs' start", async () => {
   await setup({}, [], ["--yes"]);
   const runs = [await setup(), await setup(), await setup()];
   for (const { code, text } of runs) {
@@ -50,8 +57,14 @@ test("a second run keeps everything, asks no network and takes under 3 s", async
     expect(text).not.toMatch(/reached|built from|pulled|downloaded/);
     expect(code).toBe(0);
   }
-  // The fastest: the slower ones waited for whatever else the machine does.
-  expect(Math.min(...runs.map(({ seconds }) => seconds))).toBeLessThan(3);
+  const starts = Array.from(
+    { length: 3 },
+    () => startOf(projectNode, "--eval", "0") + startOf("docker", "version"),
+  );
+  // The fastest of each: the slower ones waited for whatever else the machine does.
+  const ratio = Math.min(...runs.map(({ seconds }) => seconds)) / Math.min(...starts);
+  console.log(`a second run takes ${ratio.toFixed(1)} times the start of Node and Docker's client`);
+  expect(ratio).toBeLessThan(30);
 });
 
 describe("what cannot be", () => {
@@ -80,11 +93,13 @@ describe("what cannot be", () => {
   test("a user without Docker is told what to have installed", async () => {
     const bin = await mkdtemp(join(tmpdir(), "no-docker-"));
     await symlink(projectNode, join(bin, "node"));
-    // As root the same machine would offer to install one.
-    const nobody =
-      process.getuid?.() === 0
-        ? [which("setpriv") ?? "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        : [];
+    // As root the same machine would offer to install one. The clone may lie in a folder of root's alone.
+    const read = "+dac_read_search";
+    const dropped = ["--reuid=65534", "--regid=65534", "--clear-groups"].concat(
+      `--inh-caps=${read}`,
+      `--ambient-caps=${read}`,
+    );
+    const nobody = process.getuid?.() === 0 ? [which("setpriv") ?? "setpriv", ...dropped] : [];
     const env = { PATH: bin, DOCKER_HOST: "" };
     const { code, text } = await setup(env, nobody);
     await rm(bin, { recursive: true });

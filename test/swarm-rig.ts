@@ -16,6 +16,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stateDir } from "../toolchain/clone.mjs";
+import { ensureImages } from "../toolchain/steps/images.mjs";
+import { needProgram } from "./support/programs.ts";
 
 const sh = (command: string, ...args: string[]): string =>
   execFileSync(command, args, {
@@ -128,6 +130,10 @@ function descendants(pid: number): number[] {
  * @param images tags of the machine's own engine that the first node is given
  */
 export async function swarmRig(count: number, images: readonly string[]): Promise<Rig> {
+  for (const program of ["ip", "curl"] as const) await needProgram(program);
+  // Whichever test is run first, or alone.
+  const recipes = images.map((image) => /base-\w+/.exec(image)?.[0] ?? image);
+  await ensureImages(recipes, { consent: { yes: true } });
   const dir = mkdtempSync(join(tmpdir(), "rig-"));
   const id = dir.slice(-6).replaceAll(/[^a-zA-Z0-9]/g, "x");
   const net = `10.${randomInt(64, 192)}.${randomInt(0, 256)}`;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServerState } from "../../loadtest/api.ts";
 import { parseFlags } from "../../loadtest/flags.ts";
+import { needProgram } from "../support/programs.ts";
 import { cluster, helper, runMain, until, type Cluster, type Finished } from "./processes.ts";
 import type { Recorded } from "./scripted-server.ts";
 
@@ -207,7 +208,7 @@ test("failures, thresholds and unreachable hosts have their own exit status", as
 test("HTTPS is spoken; a certificate nobody vouches for is a failure unless allowed", async () => {
   const dir = mkdtempSync(join(tmpdir(), "tls-"));
   execFileSync(
-    "openssl",
+    await needProgram("openssl"),
     [
       "req",
       "-x509",

@@ -33,4 +33,4 @@ it("the documentation page works in a browser by itself: its example runs and ge
     await browser.close();
     await service.stop();
   }
-}, 120_000);
+});

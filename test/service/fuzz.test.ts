@@ -139,5 +139,5 @@ describe("hostile bodies", () => {
       agent.destroy();
       expect(await service.stop()).toBe(0);
     }
-  }, 300_000);
+  });
 });

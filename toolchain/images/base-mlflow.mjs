@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { debianRootfs } from "../debian.mjs";
 import { toolchainDir } from "../paths.mjs";
 import { run } from "../process.mjs";
-import { pythonPackages } from "../python.mjs";
+import { needPip, pythonPackages } from "../python.mjs";
 import { baseImages } from "../versions.mjs";
 
 const lock = join(toolchainDir, "images", "base-mlflow", "requirements.lock");
@@ -24,6 +24,7 @@ export default {
     'CMD ["python3"]',
     "USER 10001:10001",
   ],
+  prepare: needPip,
   async rootfs(dir, log) {
     await debianRootfs(dir, { include: ["python3", "ca-certificates"], log });
     const packages = join(dir, "opt/python");

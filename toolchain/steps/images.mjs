@@ -25,6 +25,8 @@ import { versions } from "../versions.mjs";
  * @property {string} [upstream] published image that serves as well; without it there is only the build
  * @property {string[]} config Dockerfile instructions of its configuration (ENV, CMD, USER, ...)
  * @property {string[]} [inputs] files and directories beside the recipe that decide its content
+ * @property {(consent: Consent, log: Log) => Promise<void>} [prepare] sees to what else the build
+ *   takes of this machine, before it begins
  * @property {(dir: string, log: Log) => Promise<void>} rootfs fills an empty directory with the
  *   image's file system, from package registries
  */
@@ -166,13 +168,12 @@ async function held(image) {
   }
 }
 
-/** Root and debootstrap, unless all that is missing is cached. @param {Keyed[]} states @param {Consent} consent @param {Log} log */
+/** Root, debootstrap and what recipes need besides, unless it is cached. @param {Keyed[]} states @param {Consent} consent @param {Log} log */
 async function prepareBuilds(states, consent, log) {
-  for (const { name, keys } of states) {
-    if (!(await find(`image-${name}`, keys.registries, log))) {
-      await needDebootstrap(consent, log);
-      return;
-    }
+  for (const { name, recipe, keys } of states) {
+    if (await find(`image-${name}`, keys.registries, log)) continue;
+    await needDebootstrap(consent, log);
+    await recipe.prepare?.(consent, log);
   }
 }
 
