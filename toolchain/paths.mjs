@@ -18,7 +18,7 @@ export const pluginDir = (name) =>
   join(pulumiHome, "plugins", `resource-${name}-v${versions.plugins[name]}`);
 
 /** The Node every script of the project runs on, whatever the system has. */
-export const projectNode = join(root, "node_modules", "node", "bin", "node");
+export const projectNode = join(root, "node_modules", ".bin", "node");
 
 export const toolchainDir = join(root, "toolchain");
 

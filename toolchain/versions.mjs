@@ -1,7 +1,7 @@
 // The one place where what the project stands on is pinned. Dependency-free: read before anything is installed.
 
 export const versions = {
-  /** Node of the base image; the same one as the npm package `node` puts on the host. */
+  /** Node of the base image; the same one as npm's node-linux-* packages put on the host. */
   node: "24.21.0",
   /** Debian release the base images are made of. */
   debian: "bookworm",

@@ -8,14 +8,16 @@ import { versions } from "./versions.mjs";
 
 interface Package {
   dependencies: Record<string, string>;
-  devDependencies: Record<string, string>;
+  optionalDependencies: Record<string, string>;
 }
 const read = (...path: string[]) => readFileSync(join(root, ...path), "utf8");
 const ours = JSON.parse(read("package.json")) as Package;
 const upstream = JSON.parse(read("toolchain", "upstream", "package.json")) as Package;
 
 test("the npm packages and the pins are the same versions", () => {
-  expect(ours.devDependencies.node).toBe(versions.node);
+  for (const machine of ["arm64", "x64"]) {
+    expect(ours.optionalDependencies[`node-linux-${machine}`]).toBe(versions.node);
+  }
   expect(ours.dependencies["@pulumi/docker"]).toBe(versions.plugins.docker);
   expect(ours.dependencies["@pulumi/command"]).toBe(versions.plugins.command);
   expect(upstream.dependencies.pulumi).toBe(versions.pulumi);

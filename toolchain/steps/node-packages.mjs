@@ -1,5 +1,5 @@
 // The npm packages of the lockfile, Node 24 among them.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 
 import { root } from "../clone.mjs";
@@ -17,6 +17,7 @@ import { versions } from "../versions.mjs";
  * @returns {Promise<boolean>} whether anything had to be installed
  */
 export async function nodePackages(log) {
+  linkNode(root);
   if (matchesLockfile(root) && (await nodeVersion()) === versions.node) return false;
   if (!which("npm")) {
     throw new SetupError(
@@ -25,20 +26,36 @@ export async function nodePackages(log) {
   }
   log("npm ci");
   try {
-    await run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, onLine: log });
+    // All of them, whatever NODE_ENV or the user's own settings leave out.
+    await run("npm", ["ci", "--include=dev", "--include=optional"], { cwd: root, onLine: log });
   } catch (error) {
     throw new SetupError(
       `the Node packages cannot be installed; is an npm registry reachable (npm ping)?\n${messageOf(error)}`,
       { cause: error },
     );
   }
+  linkNode(root);
   const found = await nodeVersion();
   if (found !== versions.node) {
     throw new SetupError(
-      `npm did not put Node ${versions.node} at ${projectNode} (found ${found ?? "none"}): its install script was not run; allow scripts (npm config delete ignore-scripts), delete node_modules and run this again`,
+      `the Node ${versions.node} that npm put at ${projectNode} does not run here (found ${found ?? "none"}): it is for Linux with glibc, on x64 and arm64; this is ${process.platform} on ${process.arch}`,
     );
   }
   return true;
+}
+
+/**
+ * Puts the project's Node where npm's scripts look for it first. npm 11 does so itself; 9 and 10 take the
+ * link away again with the package for the other kind of processor, which has one of the same name.
+ *
+ * @param {string} dir project directory
+ */
+export function linkNode(dir) {
+  const bin = join(dir, "node_modules", ".bin");
+  const own = join("..", `node-linux-${process.arch}`, "bin", "node");
+  if (existsSync(join(bin, "node")) || !existsSync(join(bin, own))) return;
+  rmSync(join(bin, "node"), { force: true });
+  symlinkSync(own, join(bin, "node"));
 }
 
 /**

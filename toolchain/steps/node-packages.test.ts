@@ -1,11 +1,12 @@
-import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import { existsSync, realpathSync } from "node:fs";
+import { mkdtemp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { root } from "../clone.mjs";
-import { matchesLockfile } from "./node-packages.mjs";
+import { linkNode, matchesLockfile } from "./node-packages.mjs";
 
 let dir: string;
 beforeEach(async () => {
@@ -39,6 +40,21 @@ test.each([
   await write("package-lock.json", locked);
   await write("node_modules/.package-lock.json", installed);
   expect(matchesLockfile(dir)).toBe(expected);
+});
+
+test("the project's Node is where npm's scripts look first, whatever npm made of the two kinds of it", async () => {
+  const [own, bin] = [
+    join(dir, "node_modules", `node-linux-${process.arch}`, "bin"),
+    join(dir, "node_modules", ".bin"),
+  ];
+  await mkdir(bin);
+  linkNode(dir);
+  expect(existsSync(join(bin, "node"))).toBe(false);
+  await symlink("../node-linux-other/bin/node", join(bin, "node"));
+  await mkdir(own, { recursive: true });
+  await writeFile(join(own, "node"), "");
+  linkNode(dir);
+  expect(realpathSync(join(bin, "node"))).toBe(realpathSync(join(own, "node")));
 });
 
 test("an install that was never finished does not match", async () => {
