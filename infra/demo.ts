@@ -1,8 +1,9 @@
 // `npm run demo`, after the set-up: the dev stack, one prediction, a short load, and where it all is.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { root } from "../toolchain/clone.mjs";
+import { readCommand } from "../toolchain/command.mjs";
+import { complain } from "./errors.ts";
 
 const help = `Usage: npm run demo [-- --help]
 
@@ -61,6 +62,10 @@ async function main(): Promise<void> {
   npm run down                                                      everything removed`);
 }
 
-const { values } = parseArgs({ options: { help: { type: "boolean" } } });
-if (values.help) console.log(help);
-else await main();
+try {
+  const { values } = readCommand("demo", { options: { help: { type: "boolean", short: "h" } } });
+  if (values.help) console.log(help);
+  else await main();
+} catch (error) {
+  complain(error);
+}

@@ -2,9 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import retry from "p-retry";
 import { folderId, label, root, stateDir } from "../toolchain/clone.mjs";
+import { readCommand } from "../toolchain/command.mjs";
 import { settingsStacks } from "../toolchain/launcher/settings.mjs";
 import {
   checkpointFile,
@@ -15,7 +15,7 @@ import {
 } from "../toolchain/launcher/state.mjs";
 import { pulumiCli } from "../toolchain/paths.mjs";
 import { docker, engineInfo, ofStack } from "./engine.ts";
-import { UserError } from "./errors.ts";
+import { complain, UserError } from "./errors.ts";
 import { originOf } from "./origin.ts";
 import { checkEngine } from "./same-engine.ts";
 import { leaveScript, membershipEnvironment } from "./swarm-membership.ts";
@@ -69,7 +69,8 @@ function destroy({ name }: Stack): void {
   const { status } = spawnSync(process.execPath, [launcher, ...args], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  if (status !== 0) console.log(`pulumi destroy of ${name} failed; removing what it left by label`);
+  if (status !== 0)
+    console.log(`${name} could not be destroyed by Pulumi; removing what it left by label`);
 }
 
 /** Ends the Swarm that this stack made, where `pulumi destroy` could not. */
@@ -115,7 +116,7 @@ async function main(): Promise<void> {
   if (!ownBackend()) {
     throw new UserError(
       "down removes the stacks of this clone's own backend, but PULUMI_BACKEND_URL names another, which " +
-        "others may share. Unset it, or use `npx pulumi destroy -s <stack>`.",
+        "others may share. Unset it, or use `npx pulumi destroy -s STACK`.",
     );
   }
   const engine = await engineInfo();
@@ -141,11 +142,9 @@ async function sweepKept(identity: string): Promise<void> {
 }
 
 try {
-  const { values } = parseArgs({ options: { help: { type: "boolean" } } });
+  const { values } = readCommand("down", { options: { help: { type: "boolean", short: "h" } } });
   if (values.help) console.log(help);
   else await main();
 } catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  console.error(`error: ${error.message}`);
-  process.exit(1);
+  complain(error);
 }

@@ -1,5 +1,6 @@
 // The command line: Locust's flags, k6's thresholds, and a few of our own.
-import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+import type { ParseArgsOptionsConfig } from "node:util";
+import { readCommand } from "../toolchain/command.mjs";
 import type { SwarmForm } from "./api.ts";
 import { parseRequest, type RequestTexts, type RunRequest } from "./run-request.ts";
 import { parseDuration, parseNumber, UserError } from "./units.ts";
@@ -79,9 +80,9 @@ const options = {
 export function parseFlags(args: string[]): Flags {
   let values;
   try {
-    values = parseArgs({ args, options, allowPositionals: false }).values;
+    values = readCommand("loadtest", { args, options }).values;
   } catch (error) {
-    throw new UserError(`${(error as Error).message.split(". ")[0]!}. --help lists the flags.`);
+    throw new UserError((error as Error).message);
   }
   return {
     request: parseRequest(values),

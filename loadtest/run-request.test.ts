@@ -93,7 +93,7 @@ test.each([
   [["-H", "example"], '--host is "example"; give a URL'],
   [["--think-time", "3-1"], "the second number must not be the smaller"],
   [["--threshold", "p95"], 'The threshold "p95" is not understood'],
-  [["--usres", "5"], "--help lists the flags"],
+  [["--usres", "5"], "npm run loadtest -- --help"],
   [["--path", "predict"], "give a path such as /predict"],
 ])("%j is refused in words", (args, words) => {
   expect(() => parseFlags(args)).toThrow(UserError);

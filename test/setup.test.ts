@@ -1,6 +1,7 @@
 // The set-up itself, as a person runs it.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtemp, open, readdir, rm, stat, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import { root } from "../toolchain/clone.mjs";
 import { pluginDir, projectNode } from "../toolchain/paths.mjs";
 import { which } from "../toolchain/process.mjs";
 import { goPieces } from "../toolchain/steps/pulumi.mjs";
+import { type Clone, freshClone } from "./clone.ts";
 
 interface Ended {
   code: number | null;
@@ -65,6 +67,44 @@ test("a second run keeps everything, asks no network and takes as long as a few 
   const ratio = Math.min(...runs.map(({ seconds }) => seconds)) / Math.min(...starts);
   console.log(`a second run takes ${ratio.toFixed(1)} times the start of Node and Docker's client`);
   expect(ratio).toBeLessThan(30);
+});
+
+describe("before set-up", () => {
+  let clone: Clone;
+  beforeAll(() => {
+    clone = freshClone("bare");
+  });
+  afterAll(() => {
+    clone.remove();
+  });
+
+  test("every command says in one sentence what to run, on whatever Node there is", async () => {
+    const scripts = Object.keys(
+      (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object }).scripts,
+    ).filter((script) => !["setup", "demo", "test"].includes(script)); // they set up
+    expect(scripts).toContain("status");
+    for (const script of scripts) {
+      const { code, output } = await clone.run("npm", ["run", "-s", script]);
+      expect(output, script).toBe(
+        "error: this clone is not set up yet: run `npm run setup` first.\n",
+      );
+      expect(code, script).toBe(1);
+    }
+  });
+
+  test("npx pulumi says it too, and offers no other package", async () => {
+    const { code, output } = await clone.run("npx", ["pulumi", "up"]);
+    expect(output).toBe("error: Pulumi is not set up in this clone. Run `npm run setup` first.\n");
+    expect(code).toBe(1);
+  });
+
+  test("npm ci typed by hand has no warning, and runs no package's script", async () => {
+    const { code, output } = await clone.run("npm", ["ci"]);
+    expect(output.trim()).toMatch(/^added \d+ packages in \S+$/);
+    expect(code).toBe(0);
+    const pulumi = await clone.run("npx", ["pulumi", "up"]);
+    expect(pulumi.output).toMatch(/Run `npm run setup` first/);
+  });
 });
 
 describe("what cannot be", () => {

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Makes a machine ready: Node packages, a Docker engine, Pulumi with its plugins, base images.
 // Runs on any Node from 18, before anything is installed.
-import { parseArgs } from "node:util";
 
-import { SetupError } from "./errors.mjs";
+import { readCommand } from "./command.mjs";
+import { SetupError, messageOf } from "./errors.mjs";
 import { endChildren } from "./process.mjs";
 import { forcedSource, sources } from "./source.mjs";
 import { dockerEngine } from "./steps/docker-engine.mjs";
@@ -58,7 +58,7 @@ async function main(args) {
 /** @param {string[]} args */
 function options(args) {
   try {
-    const { values } = parseArgs({
+    const { values } = readCommand("setup", {
       args,
       options: {
         yes: { type: "boolean", default: false },
@@ -72,9 +72,7 @@ function options(args) {
       images: values.images?.split(",").filter(Boolean),
     };
   } catch (error) {
-    throw new UsageError(
-      `${error instanceof Error ? error.message : error}\nnpm run setup -- --help tells what is understood`,
-    );
+    throw new UsageError(messageOf(error));
   }
 }
 

@@ -4,10 +4,11 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { parseArgs, promisify } from "node:util";
+import { promisify } from "node:util";
 import { gatewayConfig, gatewayPort } from "../../infra/gateway-config.ts";
 import { chooseSizing, nodeFlags } from "../../service/sizing.ts";
 import { buildImage, removeImage, startContainer } from "../../test/service/container.ts";
+import { readCommand, UsageError } from "../../toolchain/command.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 import { median, needWrk, thousands, wholeNumbers } from "../measure.ts";
 import { writeSection } from "../section.ts";
@@ -153,7 +154,7 @@ function row(name: Name, loads: readonly Load[]): string {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = readCommand("bench:gateway", {
     options: {
       rounds: { type: "string", default: "5" },
       seconds: { type: "string", default: "5" },
@@ -218,5 +219,5 @@ try {
   await main();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { root } from "../../toolchain/clone.mjs";
+import { readCommand, UsageError } from "../../toolchain/command.mjs";
 import { cpuSeconds, median, thousands } from "../measure.ts";
 import { writeSection } from "../section.ts";
 import { connections, generators, which, type Generator } from "./generators.ts";
@@ -123,7 +123,7 @@ async function think(url: string, users: number) {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = readCommand("bench:loadtest", {
     options: {
       rounds: { type: "string", default: "5" },
       seconds: { type: "string", default: "5" },
@@ -223,4 +223,10 @@ async function main(): Promise<void> {
   console.log(lines.join("\n"));
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

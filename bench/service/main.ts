@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { cpus, homedir } from "node:os";
 import { join } from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { promisify } from "node:util";
 import { bundle } from "../../infra/bundle.ts";
 import { pythonWith } from "../../test/python.ts";
 import {
@@ -13,6 +13,7 @@ import {
   startContainer,
   type Container,
 } from "../../test/service/container.ts";
+import { readCommand, UsageError } from "../../toolchain/command.mjs";
 import { cpuSeconds, median, needWrk, thousands, wholeNumbers } from "../measure.ts";
 import { writeSection } from "../section.ts";
 
@@ -277,7 +278,7 @@ async function memory({ requests }: Options): Promise<string[]> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = readCommand("bench:service", {
     options: {
       rounds: { type: "string", default: "5" },
       seconds: { type: "string", default: "3" },
@@ -317,5 +318,5 @@ try {
   await main();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
 import { UserError } from "../../infra/errors.ts";
-import { parseArgs } from "node:util";
+import { readCommand } from "../../toolchain/command.mjs";
 import { Journal } from "./journal.ts";
 import { machines, machineText, notRunnable } from "./machine.ts";
 import { readMatrix, type Matrix } from "./matrix.ts";
@@ -145,7 +145,7 @@ async function experiment(
 async function main(args: string[]): Promise<number> {
   let parsed;
   try {
-    parsed = parseArgs({
+    parsed = readCommand("experiment", {
       args,
       allowPositionals: true,
       options: {
@@ -158,9 +158,7 @@ async function main(args: string[]): Promise<number> {
       },
     });
   } catch (error) {
-    throw new UserError(
-      `${(error as Error).message.split(". ")[0] ?? ""}. --help lists the flags.`,
-    );
+    throw new UserError((error as Error).message);
   }
   const { values, positionals } = parsed;
   if (values.help === true) {

@@ -1,5 +1,6 @@
 // What a search is asked, from the command line.
-import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+import type { ParseArgsOptionsConfig } from "node:util";
+import { readCommand } from "../../toolchain/command.mjs";
 import { UserError } from "../../infra/errors.ts";
 import { parseCpus, parseMemory, UnitError } from "../../infra/units.ts";
 import { parseDuration, UserError as LoadError } from "../units.ts";
@@ -92,11 +93,9 @@ const list = (text: string, one: (text: string) => number): number[] =>
 export function parseCapacityFlags(args: string[]): CapacityFlags {
   let values;
   try {
-    values = parseArgs({ args, options, allowPositionals: false }).values;
+    values = readCommand("capacity", { args, options }).values;
   } catch (error) {
-    throw new UserError(
-      `${(error as Error).message.split(". ")[0] ?? ""}. --help lists the flags.`,
-    );
+    throw new UserError((error as Error).message);
   }
   const users = amount(values.users ?? "1000", "--users", 1, 100_000);
   const slo = values.slo ?? "p95<500ms,failures=0";

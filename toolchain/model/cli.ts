@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readCommand } from "../command.mjs";
 import { SetupError } from "../errors.mjs";
 import { ensureImages } from "../steps/images.mjs";
 import { connectionOfStack, readConnection } from "./connection.ts";
@@ -45,7 +45,7 @@ async function main(args: string[]): Promise<void> {
   const chosen = known.find((each) => each === command);
   if (chosen === undefined) {
     throw new UsageError(
-      `${command ?? "nothing"} is not a command; allowed are ${known.join(", ")}`,
+      `${command ?? "nothing"} is not a command; allowed are ${known.join(", ")}. npm run model -- --help says more`,
     );
   }
   const needs = { publish: "SOURCE", promote: "VERSION", list: undefined, rollback: undefined };
@@ -86,7 +86,7 @@ async function main(args: string[]): Promise<void> {
 
 function understand(args: string[]) {
   try {
-    return parseArgs({
+    return readCommand("model", {
       args,
       allowPositionals: true,
       options: {
@@ -132,6 +132,5 @@ try {
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`model: ${error.message}\n`);
-  if (error instanceof UsageError) process.stderr.write("npm run model -- --help says more\n");
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }
