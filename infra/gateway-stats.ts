@@ -1,25 +1,6 @@
 import { docker } from "./engine.ts";
 import { gatewayStatsPort } from "./gateway-config.ts";
 
-/**
- * Requests by replica address from HAProxy's `show stat`, as CSV with a header line. Pure.
- * @returns only replicas that have an address, with the requests given to them since it started
- */
-export function parseRequests(csv: string): Map<string, number> {
-  const [header = "", ...lines] = csv.trim().split("\n");
-  const columns = header.replace(/^# /, "").split(",");
-  const column = (name: string) => columns.indexOf(name);
-  const [proxy, address, total] = [column("pxname"), column("addr"), column("stot")];
-  const requests = new Map<string, number>();
-  for (const line of lines) {
-    const cells = line.split(",");
-    const ip = cells[address]?.split(":")[0] ?? "";
-    if (!["replicas", "unchecked"].includes(cells[proxy] ?? "") || ip === "") continue;
-    requests.set(ip, (requests.get(ip) ?? 0) + Number(cells[total] ?? 0));
-  }
-  return requests;
-}
-
 /** One gateway's container; or all gateways, by the name they answer to on a Node.js container's network. */
 export type Gateways =
   { readonly container: string } | { readonly from: string; readonly name: string };
@@ -49,15 +30,4 @@ export async function gatewayStats(gateways: Gateways): Promise<string[]> {
   } catch {
     return [];
   }
-}
-
-/** What each replica was given by all gateways together, by its address. */
-export async function replicaRequests(gateways: Gateways): Promise<Map<string, number>> {
-  const requests = new Map<string, number>();
-  for (const csv of await gatewayStats(gateways)) {
-    for (const [address, n] of parseRequests(csv)) {
-      requests.set(address, (requests.get(address) ?? 0) + n);
-    }
-  }
-  return requests;
 }

@@ -1,5 +1,6 @@
 import { label } from "../toolchain/clone.mjs";
 import { docker, dockerJson } from "./engine.ts";
+import { countOf } from "./replica-requests.ts";
 
 /** As much of `docker service inspect` as is looked at. */
 export interface InspectedService {
@@ -79,7 +80,7 @@ export interface TaskStatus {
   readonly since: string;
   /** Why it ended; null where it did not, or as it should. */
   readonly error: string | null;
-  /** Requests the gateway gave it; null for what is no replica that runs. */
+  /** Requests since it started; null for what is no replica that runs, or does not answer. */
   readonly requests: number | null;
 }
 
@@ -94,7 +95,7 @@ export interface SwarmStatus {
 const shortImage = (image: string): string =>
   (/sha256:([0-9a-f]{12})/.exec(image)?.[1] ?? image).slice(0, 40);
 
-/** @param requests what the gateways counted, by replica address */
+/** @param requests what replicas counted, by their address */
 export function swarmStatus(
   services: readonly InspectedService[],
   tasks: readonly InspectedTask[],
@@ -145,9 +146,7 @@ export function swarmStatus(
           since: task.Status.Timestamp,
           error: error === "" ? null : error,
           requests:
-            part === "service" && isRunning(task)
-              ? addresses(task).reduce((sum, address) => sum + (requests.get(address) ?? 0), 0)
-              : null,
+            part === "service" && isRunning(task) ? countOf(addresses(task), requests) : null,
         };
       })
       .sort(

@@ -1,4 +1,6 @@
 import { label } from "../toolchain/clone.mjs";
+import { hint } from "./hint.ts";
+import { countOf } from "./replica-requests.ts";
 import type { SwarmStatus } from "./status-swarm.ts";
 
 /** As much of `docker container inspect` as is looked at. */
@@ -39,7 +41,7 @@ export interface ContainerStatus {
   readonly published: readonly string[];
   readonly since: string;
   readonly restarts: number;
-  /** Requests the gateway gave it; null for what is no replica. */
+  /** Requests since it started; null for what is no replica, or does not answer. */
   readonly requests: number | null;
 }
 
@@ -49,7 +51,7 @@ export interface NetworkStatus {
   readonly members: readonly string[];
 }
 
-/** @param requests what the gateway counted, by replica address */
+/** @param requests what replicas counted, by their address */
 export function containerStatus(
   c: Inspected,
   requests: ReadonlyMap<string, number>,
@@ -75,7 +77,10 @@ export function containerStatus(
     restarts: c.RestartCount,
     requests:
       part === "service"
-        ? addresses.reduce((sum, [, address]) => sum + (requests.get(address) ?? 0), 0)
+        ? countOf(
+            addresses.map(([, address]) => address),
+            requests,
+          )
         : null,
   };
 }
@@ -135,7 +140,7 @@ export function renderStatus(status: {
 }): string {
   const { stack, containers, networks, swarm } = status;
   if (containers.length === 0 && swarm === null) {
-    return `${stack}: nothing runs. Bring it up with \`npx pulumi up -s ${stack}\`.`;
+    return `${stack}: nothing runs. Bring it up with ${hint.up(stack)}.`;
   }
   const rows = containers.map((c) => [
     c.part,
@@ -150,11 +155,13 @@ export function renderStatus(status: {
   const replicas = [
     ...containers,
     ...(swarm?.tasks ?? []).map((t) => ({ ...t, name: `${t.name} on ${t.node}` })),
-  ].filter(({ requests }) => requests !== null);
+  ].filter(({ part, state }) => part === "service" && state.startsWith("running"));
   const all = replicas.reduce((sum, { requests }) => sum + (requests ?? 0), 0);
   const shares = replicas.map(({ name, requests }) => {
     const share = all === 0 ? 0 : (requests ?? 0) / all;
-    return [name, String(requests ?? 0), `${(share * 100).toFixed(1)}%`, bar(share)];
+    return requests === null
+      ? [name, "no answer", "", ""]
+      : [name, String(requests), `${(share * 100).toFixed(1)}%`, bar(share)];
   });
   return [
     stack,

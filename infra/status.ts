@@ -1,11 +1,11 @@
 // `npm run status`: what runs where, as the engine has it now.
-import { parseArgs } from "node:util";
 import { label } from "../toolchain/clone.mjs";
+import { readCommand } from "../toolchain/command.mjs";
 import { settingsStacks } from "../toolchain/launcher/settings.mjs";
 import { identityOf, readState } from "../toolchain/launcher/state.mjs";
 import { docker, dockerJson, engineInfo, ofStack } from "./engine.ts";
-import { UserError } from "./errors.ts";
-import { replicaRequests } from "./gateway-stats.ts";
+import { complain, UserError } from "./errors.ts";
+import { replicaRequests } from "./replica-requests.ts";
 import {
   inspectServices,
   inspectTasks,
@@ -63,18 +63,6 @@ export interface StackStatus {
   readonly swarm: SwarmStatus | null;
 }
 
-/** Requests by replica address, counted by the gateway here, or by those of a service anywhere. */
-async function countRequests(
-  containers: readonly Inspected[],
-  gateways: string | undefined,
-): Promise<Map<string, number>> {
-  const running = (part: string) =>
-    containers.find((c) => c.Config.Labels[label.part] === part && c.State.Running)?.Id;
-  const from = running(gateways === undefined ? "gateway" : "loadtest");
-  if (from === undefined) return new Map();
-  return replicaRequests(gateways === undefined ? { container: from } : { from, name: gateways });
-}
-
 async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackStatus> {
   const identity = identityOf(readState(stack));
   if (identity === undefined) return { stack, containers: [], networks: [], swarm: null };
@@ -82,8 +70,10 @@ async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackS
   const ids = (await docker("ps", "-aq", ...mine)).split("\n").filter(Boolean);
   const containers = await inspect<Inspected>("container", ids);
   const services = managesSwarm ? await inspectServices(mine) : [];
-  const gateways = services.find(({ Spec }) => Spec.Labels[label.part] === "gateway")?.Spec.Name;
-  const requests = await countRequests(containers, gateways);
+  const loadtest = containers.find(
+    ({ Config, State }) => Config.Labels[label.part] === "loadtest" && State.Running,
+  );
+  const requests = loadtest === undefined ? new Map() : await replicaRequests(loadtest.Id);
   return {
     stack,
     containers: containers
@@ -100,7 +90,7 @@ async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackS
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = readCommand("status", {
     options: {
       stack: { type: "string", short: "s" },
       json: { type: "boolean" },
@@ -128,8 +118,5 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  const usage = error instanceof TypeError && "code" in error;
-  if (!usage && !(error instanceof UserError)) throw error;
-  console.error(`error: ${(error as Error).message}${usage ? "\n\n" + help : ""}`);
-  process.exit(usage ? 2 : 1);
+  complain(error);
 }

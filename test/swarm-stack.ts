@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { parse, stringify } from "yaml";
-import { parseRequests } from "../infra/gateway-stats.ts";
 import { root } from "../toolchain/clone.mjs";
 import { bringUp, type Clone, freshClone, type Result } from "./clone.ts";
 import { freePort } from "./port.ts";
@@ -212,7 +211,14 @@ export class SwarmStack {
 
   requestsByReplica(): Map<string, number> {
     const [gateway = ""] = this.part("gateway");
-    return parseRequests(this.manager.docker("exec", gateway, "/gateway/stats"));
+    const csv = this.manager.docker("exec", gateway, "/gateway/stats");
+    const [header = "", ...lines] = csv.replace(/^# /, "").split("\n");
+    const rows = lines.map((line) => {
+      const cells = line.split(",");
+      return (column: string): string => cells[header.split(",").indexOf(column)] ?? "";
+    });
+    const replicas = rows.filter((cell) => cell("pxname") === "replicas" && cell("addr") !== "");
+    return new Map(replicas.map((cell) => [cell("addr"), Number(cell("stot"))]));
   }
 
   /** Where the gateway answers on the manager's own network, without the engine's port proxy. */
