@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { publishedAt } from "./address.ts";
 import type { StackConfig } from "./config.ts";
 import { dockerHost } from "./engine.ts";
 import { gatewayConfig, gatewayPort, gatewayStatsPort, gatewaySysctls } from "./gateway-config.ts";
@@ -55,7 +56,7 @@ export class Gateway extends pulumi.ComponentResource {
     const running =
       gateways > 1 ? this.#service(name, workload, text) : this.#container(name, workload, text);
     this.internalUrl = pulumi.interpolate`http://${network.gatewayName}:${gatewayPort}`;
-    this.url = running.apply(() => `http://${config.bind}:${config.apiPort}`);
+    this.url = running.apply(() => `http://${publishedAt(config.bind)}:${config.apiPort}`);
     this.registerOutputs({ url: this.url });
   }
 

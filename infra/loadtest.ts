@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { publishedAt } from "./address.ts";
 import type { StackConfig } from "./config.ts";
 import type { WorkloadFile } from "./files-volume.ts";
 import { answersOk, isAlive } from "./health-check.ts";
@@ -48,7 +49,7 @@ export class LoadTest extends pulumi.ComponentResource {
       stack: { name: stack.name, platform: config.platform },
       scrape: { dns: network.serviceName, port: 8000 },
       listen: { host: "0.0.0.0", port: masterPort, workerPort },
-      allowedHosts: [network.loadtestName, ...(guarded ? [config.bind] : [])],
+      allowedHosts: [network.loadtestName],
     });
     const files: WorkloadFile[] = [
       { path: `${folder}/settings.json`, content: settings },
@@ -89,7 +90,7 @@ export class LoadTest extends pulumi.ComponentResource {
       },
       child,
     );
-    this.url = pulumi.output(`http://${config.bind}:${config.loadtestPort}`);
+    this.url = pulumi.output(`http://${publishedAt(config.bind)}:${config.loadtestPort}`);
     this.registerOutputs({ url: this.url });
   }
 }

@@ -19,7 +19,7 @@ const schema = z.strictObject({
   target: url,
   /** Origins a run may load beside `target`; "*" allows any. */
   allowedTargets: z.array(z.union([url, z.literal("*")])).default([]),
-  /** Names, beside loopback's, under which the page may be opened (its Host header). */
+  /** Names, beside loopback's, under which the page may be opened without a token (its Host header). */
   allowedHosts: z.array(z.string()).default([]),
   /** Workers: "host:port" of the master. */
   masterAddress: z

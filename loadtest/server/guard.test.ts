@@ -46,6 +46,18 @@ test.each([
   expect(ask(method, path, headers)).toBe(403);
 });
 
+test("with a token it may be asked under any name, and is refused under any without", () => {
+  const token = { token: "t0ken" };
+  for (const host of ["10.1.2.3:8089", "build-7.lan:8089", "[fd00::7]:8089"]) {
+    expect(ask("GET", "/", { host }, token)).toBe(200);
+    expect(ask("GET", "/stats/requests", { host }, token)).toBe(401);
+    const known = { host, cookie: "loadtest_token=t0ken" };
+    expect(ask("GET", "/stats/requests", known, token)).toBe(200);
+    expect(ask("POST", "/swarm", { ...known, origin: `http://${host}` }, token)).toBe(200);
+    expect(ask("POST", "/swarm", { ...known, origin: "http://evil.example" }, token)).toBe(403);
+  }
+});
+
 test("with a token everything but the page, the login and the health check needs it", () => {
   const token = { token: "t0ken" };
   expect(ask("GET", "/stats/requests", {}, token)).toBe(401);

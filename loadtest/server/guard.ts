@@ -1,10 +1,11 @@
 // Who may ask what. Pages of other sites reach a port on loopback through the reader's browser:
 // the Host header tells a rebound name, Origin and Sec-Fetch-Site tell a foreign page. Scripts send
-// neither of the latter and are let through.
+// neither of the latter and are let through. Where a token is asked for, any name will do: under a rebound
+// one the browser has no cookie to send.
 import { createHash, timingSafeEqual } from "node:crypto";
 
 export interface GuardOptions {
-  /** Names, beside loopback's, under which the master may be addressed. */
+  /** Names, beside loopback's, under which the master may be addressed without a token. */
   allowedHosts: readonly string[];
   /** Required when given. */
   token: string | null;
@@ -49,7 +50,8 @@ const changes = ({ method, path }: Asked): boolean =>
 export function judgeRequest(asked: Asked, { allowedHosts, token }: GuardOptions): Verdict {
   if (asked.path === "/healthz") return { ok: true };
   const host = asked.header("host") ?? "";
-  if (!loopback.test(hostName(host)) && !allowedHosts.includes(hostName(host))) {
+  const named = loopback.test(hostName(host)) || allowedHosts.includes(hostName(host));
+  if (token === null && !named) {
     return { ok: false, status: 403, message: `"${host}" is not a name of this load test.` };
   }
   if (changes(asked)) {
