@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Ended } from "../events.ts";
+import type { Ended, RunState } from "../events.ts";
 import { counts, events, viewOf } from "../fake-events.ts";
 import { exceptionsCsv, failuresCsv, historyCsv, statsCsv } from "./csv.ts";
 import { exitCode } from "./files.ts";
@@ -100,6 +100,26 @@ test("the tables say what happened, and when the numbers are about the generator
   ]);
   expect(finalTables(limited)).toContain("GENERATOR-LIMITED: the CPU was busy");
   expect(exitCode(limited, 1)).toBe(98);
+});
+
+test("a line tells who sends, and of a run that begins or ends that it does", () => {
+  const line = (users: number, state: RunState, most: number | null = 1000): string => {
+    const { last, started } = view;
+    if (last === undefined || started === undefined) throw new Error("no run");
+    return progressLine({
+      ...view,
+      started: { ...started, users: most },
+      last: { ...last, users, state },
+    });
+  };
+  expect(line(1, "running")).toMatch(/^ +\d+ s +1 user {2}/);
+  expect(line(1000, "running")).toMatch(/1000 users {2}/);
+  expect(line(0, "spawning")).toMatch(/ starting {2}/);
+  expect(line(0, "stopped")).toMatch(/ stopping {2}/);
+  expect(line(0, "stopped")).not.toContain("0 users");
+  // Of an open loop only the rate says something.
+  expect(line(3, "running", null)).toMatch(/^ +\d+ s +\d+ req\/s/);
+  expect(line(1, "running").indexOf("req/s")).toBe(line(1000, "running").indexOf("req/s"));
 });
 
 test("the exit status tells apart failures, crossed thresholds and nothing sent", () => {

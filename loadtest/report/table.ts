@@ -1,5 +1,5 @@
 // The tables on the console.
-import type { RunView, StatRow } from "../events.ts";
+import type { RunState, RunView, StatRow, Tick } from "../events.ts";
 import { quantiles } from "../events.ts";
 
 /** "0.412", "7.31", "128": milliseconds, short enough to read. */
@@ -101,16 +101,35 @@ export function finalTables(view: RunView): string {
   return parts.join("\n\n");
 }
 
-/** One line a second while a run goes on. */
+/** `1 user`, `20 users`. */
+const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;
+
+const withoutUsers: Readonly<Record<RunState, string>> = {
+  spawning: "starting",
+  running: "no users",
+  stopping: "stopping",
+  stopped: "stopping",
+};
+
+/** Who sends: the users there are, or why there are none. An open loop has none that could be counted. */
+function senders({ users, state }: Pick<Tick, "users" | "state">, most: number | null): string {
+  if (most === null) return "";
+  const text = users > 0 ? counted(users, "user") : withoutUsers[state];
+  return `${text.padStart(Math.max("stopping".length, counted(most, "user").length))}  `;
+}
+
+/** One line a second while a run goes on, in columns as long as figures keep their size. */
 export function progressLine(view: RunView): string {
   const { last, started } = view;
   if (last === undefined || started === undefined) return "starting";
   const { total } = last;
   const seconds = Math.round(last.at - started.at);
   const limited = last.limited === null ? "" : `  generator-limited: ${last.limited}`;
+  const ms = (value: number): string => msText(value).padEnd(5);
   return (
-    `${String(seconds).padStart(4)} s  ${last.users} users  ${total.rps.toFixed(0)} req/s  ` +
-    `p50 ${msText(total.p50)}  p95 ${msText(total.p95)}  p99 ${msText(total.p99)} ms  ` +
-    `${total.requests} requests  ${total.failures} failures${limited}`
+    `${String(seconds).padStart(4)} s  ${senders(last, started.users)}` +
+    `${total.rps.toFixed(0).padStart(5)} req/s  ` +
+    `p50 ${ms(total.p50)}  p95 ${ms(total.p95)}  p99 ${ms(total.p99)} ms  ` +
+    `${counted(total.requests, "request")}  ${counted(total.failures, "failure")}${limited}`
   );
 }
