@@ -17,7 +17,7 @@ export async function stateAtHand(): Promise<State | undefined> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     await pulumi.log.warn(
       `what an update that was killed may have left is not looked for: the state of ${name} cannot be ` +
-        `read with \`pulumi stack export\` (${reason.split("\n")[0] ?? ""})`,
+        `exported (${reason.split("\n")[0] ?? ""})`,
     );
     return undefined;
   }

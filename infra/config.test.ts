@@ -3,7 +3,7 @@ import { parseConfig, Secret } from "./config.ts";
 import { UserError } from "./errors.ts";
 
 const parse = (values: Record<string, string>, secretKeys: string[] = []) =>
-  parseConfig({ values, secretKeys: new Set(secretKeys) });
+  parseConfig({ stack: "dev", values, secretKeys: new Set(secretKeys) });
 
 const refusal = (values: Record<string, string>, secretKeys: string[] = []): string => {
   try {
@@ -63,7 +63,7 @@ describe("parseConfig", () => {
   ])("refuses %s=%s, naming the key, the value and what is allowed", (key, value) => {
     const message = refusal({ [key]: value });
     expect(message).toContain(`${key} is "${value}". Allowed: `);
-    expect(message).toContain(`pulumi config set ${key}`);
+    expect(message).toMatch(new RegExp(`\`npx pulumi config (set ${key} \\S+|rm ${key}) -s dev\``));
   });
 
   test("names a misspelled key and the one that was meant", () => {

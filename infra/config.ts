@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { UserError } from "./errors.ts";
+import { hint } from "./hint.ts";
 import { parseCpus, parseDuration, parseMemory, UnitError } from "./units.ts";
 
 /** A value that must not be printed: it shows itself only when asked to. */
@@ -24,9 +25,15 @@ interface Key<T> {
   readonly parse: (text: string) => T;
   readonly fallback: T;
   readonly secret?: true;
+  /** A value as it would be written, where the default is none. */
+  readonly example?: string;
 }
 
-const key = <T>(parse: (text: string) => T, fallback: T): Key<T> => ({ parse, fallback });
+const key = <T>(parse: (text: string) => T, fallback: T, example?: string): Key<T> => ({
+  parse,
+  fallback,
+  ...(example === undefined ? {} : { example }),
+});
 const optional = <T>(parse: (text: string) => T): Key<T | undefined> => ({
   parse,
   fallback: undefined,
@@ -102,8 +109,8 @@ const keys = {
   /** One engine's containers on a bridge, or Swarm services on an attachable overlay. */
   platform: key(choice("container", "swarm"), "container"),
   /** Limits of one replica; memory and swap together never exceed `memory`. */
-  cpus: key(parseCpus, 1),
-  memory: key(parseMemory, 256),
+  cpus: key(parseCpus, 1, "0.5"),
+  memory: key(parseMemory, 256, "256MB"),
   replicas: key(whole(1, 32), 1),
   /** Where images are pushed; deployed by digest. Without it they are deployed by id. */
   imageRepository: optional(repository),
@@ -133,7 +140,7 @@ const keys = {
   modelAlias: optional(name),
   modelStage: optional(choice("None", "Staging", "Production", "Archived")),
   /** The one budget of a request, milliseconds; only the service rejects by it. */
-  deadline: key(parseDuration, 10_000),
+  deadline: key(parseDuration, 10_000, "10s"),
   /** Volumes with registered models survive `destroy`. */
   keepData: key(boolean, true),
   apiPort: key(port, 8000),
@@ -152,6 +159,7 @@ export type StackConfig = {
 
 /** What the CLI hands to the program: plain keys of the project, and which of them are secret. */
 export interface RawConfig {
+  readonly stack: string;
   readonly values: Readonly<Record<string, string>>;
   readonly secretKeys: ReadonlySet<string>;
 }
@@ -176,13 +184,23 @@ function nearest(given: string): string | undefined {
   return best !== undefined && best.far <= 3 ? best.known : undefined;
 }
 
-function unknownKey(given: string): string {
+function unknownKey(stack: string, given: string): string {
   const near = nearest(given);
   const meant = near === undefined ? "" : ` Did you mean ${near}?`;
   return (
     `${given} is not a configuration key.${meant} Allowed: ${Object.keys(keys).join(", ")}. ` +
-    `Remove it with \`pulumi config rm ${given}\`.`
+    `Remove it with ${hint.removeKey(stack, given)}.`
   );
+}
+
+/** What to do about a value that is not allowed: another one, or the default. */
+function change(stack: string, k: string, { secret, fallback, example }: Key<unknown>): string {
+  if (secret) return `Change it with ${hint.setSecret(stack, k)}`;
+  const shown = example ?? fallback;
+  if (typeof shown !== "string" && typeof shown !== "number" && typeof shown !== "boolean") {
+    return `Remove it with ${hint.removeKey(stack, k)}`;
+  }
+  return `Change it, such as with ${hint.setKey(stack, k, String(shown))}`;
 }
 
 /** A container's loopback is its own. */
@@ -274,10 +292,10 @@ function contradictions(config: StackConfig): string[] {
  * Turns the words of the configuration into one validated value.
  * @throws UserError naming every key that is unknown, malformed or contradicts another.
  */
-export function parseConfig({ values, secretKeys }: RawConfig): StackConfig {
+export function parseConfig({ stack, values, secretKeys }: RawConfig): StackConfig {
   const mistakes = Object.keys(values)
     .filter((given) => !Object.hasOwn(keys, given))
-    .map(unknownKey);
+    .map((given) => unknownKey(stack, given));
   const config: Record<string, unknown> = {};
   for (const [k, spec] of Object.entries<Key<unknown>>(keys)) {
     const given = values[k];
@@ -286,18 +304,14 @@ export function parseConfig({ values, secretKeys }: RawConfig): StackConfig {
       continue;
     }
     if (spec.secret && !secretKeys.has(k)) {
-      mistakes.push(
-        `${k} is stored in plain text. Set it with \`pulumi config set --secret ${k}\`.`,
-      );
+      mistakes.push(`${k} is stored in plain text. Set it with ${hint.setSecret(stack, k)}.`);
     }
     try {
       config[k] = spec.parse(given);
     } catch (error) {
       if (!(error instanceof UnitError)) throw error;
       const shown = spec.secret ? "not usable" : `"${given}"`;
-      mistakes.push(
-        `${k} is ${shown}. Allowed: ${error.message}. Change it with \`pulumi config set ${k} <value>\`.`,
-      );
+      mistakes.push(`${k} is ${shown}. Allowed: ${error.message}. ${change(stack, k, spec)}.`);
     }
   }
   if (mistakes.length === 0) mistakes.push(...contradictions(config as StackConfig));

@@ -14,18 +14,14 @@ async function main(stack: string) {
   const engine = await engineInfo();
   const state = await stateAtHand();
   const birth = await birthOf(state, engine, config.engine);
-  await preflight(identityOf(state), config, engine);
+  await preflight(stack, identityOf(state), config, engine);
   const builds = await prepareBuilds(config);
   if (!pulumi.runtime.isDryRun()) await cleanUp(stack, state, engine);
   return declareStack(stack, birth, config, builds);
 }
 
-const outputs = await main(pulumi.getStack()).catch((error: unknown) => {
+/** The stack's outputs: those that it has. */
+export default await main(pulumi.getStack()).catch((error: unknown) => {
   // Shown without a stack trace: it is about the user's input, not about this program.
   throw error instanceof UserError ? new pulumi.RunError(error.message) : error;
 });
-
-export const { apiUrl, docsUrl, loadtestUrl, loadtestToken, image, limits, replicas, model } =
-  outputs;
-/** Only where a registry serves the model. */
-export const { mlflowUrl, s3Url, registry } = outputs;

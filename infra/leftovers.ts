@@ -16,7 +16,7 @@ export const sweepNetwork = (
     `${name}-sweep`,
     {
       create: "true",
-      delete: `${remove("ps -aq --filter network=$NETWORK", "rm -f -v")}`,
+      delete: remove("ps -aq --filter network=$NETWORK", "rm -f -v"),
       environment: { DOCKER_HOST: dockerHost(), MINE: mine(id), NETWORK: network },
     },
     opts,

@@ -3,6 +3,7 @@ import type { StackConfig } from "./config.ts";
 import { checkReachable } from "./dependencies/reachable.ts";
 import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
+import { hint } from "./hint.ts";
 import {
   checkGateways,
   checkOverlay,
@@ -12,18 +13,18 @@ import {
 } from "./swarm-preflight.ts";
 
 /** Refuses what this engine cannot give, before anything is changed. Pure. */
-export function checkLimits(config: StackConfig, engine: EngineInfo): void {
+export function checkLimits(stack: string, config: StackConfig, engine: EngineInfo): void {
   if (config.cpus > engine.NCPU) {
     throw new UserError(
       `cpus is ${config.cpus}, but the engine's machine has ${engine.NCPU} cores. ` +
-        `Set cpus to ${engine.NCPU} or less with \`pulumi config set cpus <cores>\`.`,
+        `Set cpus to ${engine.NCPU} or less: ${hint.setKey(stack, "cpus", engine.NCPU)}.`,
     );
   }
   const machine = Math.floor(engine.MemTotal / 1024 ** 2);
   if (config.memory > machine) {
     throw new UserError(
       `memory is ${config.memory}MB, but the engine's machine has ${machine}MB. ` +
-        "Set memory to less with `pulumi config set memory <amount>MB`.",
+        `Set memory to less: ${hint.setKey(stack, "memory", `${Math.min(256, machine)}MB`)}.`,
     );
   }
 }
@@ -50,7 +51,11 @@ function portIsFree(port: number, host: string): Promise<boolean> {
   });
 }
 
-async function checkPorts(identity: string | undefined, config: StackConfig): Promise<void> {
+async function checkPorts(
+  stack: string,
+  identity: string | undefined,
+  config: StackConfig,
+): Promise<void> {
   if (!dockerHost().startsWith("unix:")) return;
   const own = await ownPorts(identity);
   for (const key of ["apiPort", "loadtestPort"] as const) {
@@ -58,12 +63,12 @@ async function checkPorts(identity: string | undefined, config: StackConfig): Pr
     if (own.has(port) || (await portIsFree(port, config.bind))) continue;
     throw new UserError(
       `${key} is ${port}, but something else listens there on ${config.bind}. ` +
-        `Stop it, or choose another port with \`pulumi config set ${key} <port>\`.`,
+        `Stop it, or choose another port: ${hint.setKey(stack, key, port < 65_000 ? port + 1 : port - 1)}.`,
     );
   }
 }
 
-async function checkNetwork(config: StackConfig): Promise<void> {
+async function checkNetwork(stack: string, config: StackConfig): Promise<void> {
   for (const key of ["network", "dependencyNetwork"] as const) {
     const name = config[key];
     if (name === undefined) continue;
@@ -72,9 +77,10 @@ async function checkNetwork(config: StackConfig): Promise<void> {
       [found] = await dockerJson("network", "inspect", "--format", "{{json .}}", name);
     } catch (cause) {
       const known = (await docker("network", "ls", "--format", "{{.Name}}")).split("\n").join(", ");
+      const overlay = config.platform === "swarm" ? " --driver overlay --attachable" : "";
       throw new UserError(
         `${key} is ${name}, but the engine has no such network. It has: ${known}. ` +
-          `Make it, or change it with \`pulumi config set ${key} <name>\`.`,
+          `Make it with \`docker network create${overlay} ${name}\`, or do without: ${hint.removeKey(stack, key)}.`,
         { cause },
       );
     }
@@ -93,7 +99,7 @@ export async function baseImage(tag: string): Promise<BaseImage> {
   try {
     return { tag, id: await docker("image", "inspect", "--format", "{{.Id}}", tag) };
   } catch (cause) {
-    throw new UserError(`the base image ${tag} is not on the engine. Run \`npm run setup\`.`, {
+    throw new UserError(`the base image ${tag} is not on the engine. Run ${hint.setup}.`, {
       cause,
     });
   }
@@ -101,20 +107,24 @@ export async function baseImage(tag: string): Promise<BaseImage> {
 
 /**
  * Finds out what would go wrong later, while nothing is changed yet.
+ * @param stack its name
  * @param identity of the stack, where its state has one
  * @throws UserError
  */
 export async function preflight(
+  stack: string,
   identity: string | undefined,
   config: StackConfig,
   engine: EngineInfo,
 ): Promise<void> {
-  checkLimits(config, engine);
+  checkLimits(stack, config, engine);
   if (config.platform === "swarm") {
-    checkSwarm(config, await readSwarm(engine));
-    if (engine.Swarm.ControlAvailable) checkGateways(config, await runningGateways(identity));
+    checkSwarm(stack, config, await readSwarm(engine));
+    if (engine.Swarm.ControlAvailable) {
+      checkGateways(stack, config, await runningGateways(identity));
+    }
   }
-  await checkNetwork(config);
-  await checkPorts(identity, config);
-  await checkReachable(config);
+  await checkNetwork(stack, config);
+  await checkPorts(stack, identity, config);
+  await checkReachable(stack, config);
 }

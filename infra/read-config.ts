@@ -13,6 +13,7 @@ export function readConfig(): StackConfig {
   );
   const secretKeys = JSON.parse(process.env["PULUMI_CONFIG_SECRET_KEYS"] ?? "[]") as string[];
   return parseConfig({
+    stack: pulumi.getStack(),
     values: Object.fromEntries(values),
     secretKeys: new Set(secretKeys.flatMap(own)),
   });

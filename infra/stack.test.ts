@@ -53,7 +53,7 @@ const builds: Builds = {
 };
 
 async function declare(values: Record<string, string> = {}, secretKeys: string[] = []) {
-  const config = parseConfig({ values, secretKeys: new Set(secretKeys) });
+  const config = parseConfig({ stack: "dev", values, secretKeys: new Set(secretKeys) });
   const outputs = declareStack("dev", { origin: "0a1b2c3d", engine: "ENGINE" }, config, {
     ...builds,
     ...(config.image ? { service: undefined } : {}),

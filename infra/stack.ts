@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Builds, BuiltPart } from "./builds.ts";
 import type { StackConfig } from "./config.ts";
-import { bringDependencies } from "./dependencies/index.ts";
+import { bringDependencies, type Dependencies } from "./dependencies/index.ts";
 import { Gateway } from "./gateway.ts";
 import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
@@ -10,6 +10,14 @@ import { trafficNetwork } from "./networks.ts";
 import { relayed } from "./relay.ts";
 import { type Birth, declareIdentity } from "./stack-identity.ts";
 import { onSwarm } from "./swarm.ts";
+
+/** Where models come from. Pulumi warns of an output that is there and undefined. */
+const registryOutputs = ({ mlflowUrl, s3Url, registry }: Dependencies) => ({
+  mlflowUrl,
+  ...(s3Url === undefined ? {} : { s3Url }),
+  /** For `npm run model`: how to reach the registry, with its credentials. */
+  registry,
+});
 
 /** The whole story: images, networks, dependencies, service, gateway, load test, outputs. */
 export function declareStack(name: string, birth: Birth, config: StackConfig, builds: Builds) {
@@ -53,9 +61,6 @@ export function declareStack(name: string, birth: Birth, config: StackConfig, bu
     limits: { cpus: config.cpus, memory: `${config.memory}MB` },
     replicas: config.replicas,
     model: config.model,
-    mlflowUrl: dependencies?.mlflowUrl,
-    s3Url: dependencies?.s3Url,
-    /** For `npm run model`: how to reach the registry, with its credentials. */
-    registry: dependencies?.registry,
+    ...(dependencies === undefined ? {} : registryOutputs(dependencies)),
   };
 }

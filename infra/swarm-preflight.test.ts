@@ -14,24 +14,24 @@ const registry = { imageRepository: "host:5000/iris" };
 
 test("an engine in no Swarm, or the only node of one, needs no registry", () => {
   expect(() => {
-    checkSwarm(noRegistry, engine);
-    checkSwarm(noRegistry, { ...swarm, nodes: ["a"] });
+    checkSwarm("swarm", noRegistry, engine);
+    checkSwarm("swarm", noRegistry, { ...swarm, nodes: ["a"] });
   }).not.toThrow();
 });
 
 test("more nodes need a registry, and are named", () => {
   const nodes = ["a", "b", "c"];
   expect(() => {
-    checkSwarm(noRegistry, { ...swarm, nodes });
+    checkSwarm("swarm", noRegistry, { ...swarm, nodes });
   }).toThrow(/the Swarm has 3 nodes \(a, b, c\), but imageRepository is not set/);
   expect(() => {
-    checkSwarm(registry, { ...swarm, nodes });
+    checkSwarm("swarm", registry, { ...swarm, nodes });
   }).not.toThrow();
 });
 
 test("a worker node is refused: it cannot manage services", () => {
   expect(() => {
-    checkSwarm(registry, { ...swarm, manager: false });
+    checkSwarm("swarm", registry, { ...swarm, manager: false });
   }).toThrow(/Set DOCKER_HOST to the address of a manager/);
 });
 
@@ -40,7 +40,7 @@ test("a machine that swaps is refused", () => {
   expect(swapDevices(text)).toEqual(["/dev/sdb1"]);
   expect(swapDevices("Filename\tType\tSize\tUsed\tPriority\n")).toEqual([]);
   expect(() => {
-    checkSwarm(registry, { ...swarm, swap: swapDevices(text) });
+    checkSwarm("swarm", registry, { ...swarm, swap: swapDevices(text) });
   }).toThrow(/swaps to \/dev\/sdb1/);
 });
 
@@ -58,7 +58,7 @@ test("a network that Swarm services cannot join is refused, and an attachable ov
 
 test("one gateway does not become several, or several one, while it holds the port", () => {
   const check = (gateways: number, running: "container" | "service" | undefined) => () => {
-    checkGateways({ gateways }, running);
+    checkGateways("swarm", { gateways }, running);
   };
   for (const fine of [check(2, "service"), check(3, undefined), check(1, "container")]) {
     expect(fine).not.toThrow();

@@ -3,6 +3,7 @@ import type { StackConfig } from "./config.ts";
 import { label } from "../toolchain/clone.mjs";
 import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
+import { hint } from "./hint.ts";
 
 /** What of a Swarm, or of an engine that could become one, decides whether the stack can run there. */
 export interface SwarmFacts {
@@ -24,6 +25,7 @@ export const swapDevices = (procSwaps: string): string[] =>
 
 /** @throws UserError where the stack could not run, or its limits would not hold. Pure. */
 export function checkSwarm(
+  stack: string,
   config: Pick<StackConfig, "imageRepository">,
   { state, manager, nodes, swap }: SwarmFacts,
 ): void {
@@ -37,7 +39,7 @@ export function checkSwarm(
     throw new UserError(
       `the Swarm has ${nodes.length} nodes (${nodes.join(", ")}), but imageRepository is not set: images ` +
         "that are built here would be on this node alone. Set imageRepository to a registry that all " +
-        "nodes reach with `pulumi config set imageRepository <host:port/repository>`.",
+        `nodes reach: ${hint.setKey(stack, "imageRepository", "HOST:PORT/REPOSITORY")}.`,
     );
   }
   if (swap.length > 0) {
@@ -68,6 +70,7 @@ export function checkOverlay(
  * @throws UserError where that would have to change. Pure.
  */
 export function checkGateways(
+  stack: string,
   { gateways }: Pick<StackConfig, "gateways">,
   running: "container" | "service" | undefined,
 ): void {
@@ -75,7 +78,7 @@ export function checkGateways(
   if (running === undefined || running === wanted) return;
   throw new UserError(
     `gateways is ${gateways}, which is a ${wanted}, but what runs now is a ${running} and holds apiPort. ` +
-      "Take the stack down first with `pulumi destroy`, or go back to what gateways was.",
+      `Take the stack down first with ${hint.destroy(stack)}, or go back to what gateways was.`,
   );
 }
 

@@ -52,6 +52,7 @@ const builds: Builds = {
 
 async function declare(values: Record<string, string> = {}, secretKeys: string[] = []) {
   const config = parseConfig({
+    stack: "swarm",
     values: { platform: "swarm", cpus: "0.5", replicas: "3", ...values },
     secretKeys: new Set(secretKeys),
   });

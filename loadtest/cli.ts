@@ -4,6 +4,7 @@ import { execFile, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { hint } from "../infra/hint.ts";
 import { label } from "../toolchain/clone.mjs";
 import { identityOf, readState } from "../toolchain/launcher/state.mjs";
 import { Console, onInterrupt } from "./console.ts";
@@ -89,14 +90,14 @@ async function masterOf(stack: string): Promise<string> {
     const { code, stderr } = error as { code?: unknown; stderr?: string };
     throw new UserError(
       code === "ENOENT"
-        ? "There is no docker command here; npm run setup makes this machine ready, and --local --host URL loads a host without it."
+        ? "There is no docker command here; `npm run setup` makes this machine ready, and --local --host URL loads a host without it."
         : `Docker does not answer (${(stderr ?? "").trim().split("\n")[0]!}); start it, or use --local --host URL.`,
     );
   }
   const id = ids.trim().split("\n")[0]!;
   if (id === "") {
     throw new UserError(
-      `The stack ${stack} is not up; bring it up with npx pulumi up -s ${stack}, or use --local --host URL.`,
+      `The stack ${stack} is not up; bring it up with ${hint.up(stack)}, or use --local --host URL.`,
     );
   }
   return id;

@@ -4,17 +4,18 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Connection } from "../../toolchain/model/connection.ts";
 import type { StackConfig } from "../config.ts";
 import { UserError } from "../errors.ts";
+import { hint } from "../hint.ts";
 import type { Network } from "../networks.ts";
 import type { Dependencies } from "./index.ts";
 import { given, registrySettings } from "./settings.ts";
 
-function readCa(path: string): string {
+function readCa(stack: string, path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
     throw new UserError(
       `caFile is ${path}, which cannot be read (${(cause as Error).message}). ` +
-        "Name a PEM file with `pulumi config set caFile <path>`.",
+        `Name a PEM file: ${hint.setKey(stack, "caFile", "/PATH/OF/CA.pem")}.`,
       { cause },
     );
   }
@@ -26,9 +27,9 @@ function foreignNetwork(name: string): Network {
 }
 
 /** MLflow and S3 that run elsewhere: read, joined where they are on a network, never changed. */
-export function attachDependencies(config: StackConfig): Dependencies {
+export function attachDependencies(stack: string, config: StackConfig): Dependencies {
   const { mlflowUrl = "", s3Url, dependencyNetwork } = config;
-  const ca = config.caFile === undefined ? undefined : readCa(config.caFile);
+  const ca = config.caFile === undefined ? undefined : readCa(stack, config.caFile);
   const secrets = {
     mlflowUser: config.mlflowUser,
     mlflowPassword: config.mlflowPassword?.reveal(),

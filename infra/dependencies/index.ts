@@ -31,7 +31,7 @@ export function bringDependencies(
   config: StackConfig,
   images: DependencyImages | undefined,
 ): Dependencies | undefined {
-  if (config.dependencies === "attach") return attachDependencies(config);
+  if (config.dependencies === "attach") return attachDependencies(stack.name, config);
   if (config.dependencies === "none" || images === undefined) return undefined;
   return new DeployedDependencies("dependencies", { stack, config, images });
 }

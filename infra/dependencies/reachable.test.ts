@@ -6,32 +6,32 @@ const theirs = { name: "proyecto2_default", members: ["proyecto2_minio_1", "proy
 
 describe("a host that dependencies should be on", () => {
   test("is fine when it answers", () => {
-    expect(judge(mlflow, undefined, theirs)).toBeUndefined();
+    expect(judge("dev", mlflow, undefined, theirs)).toBeUndefined();
   });
 
   test("is named with its network and who is there, when nothing on it has the name", () => {
-    expect(judge(mlflow, "ENOTFOUND", theirs)).toEqual({
+    expect(judge("dev", mlflow, "ENOTFOUND", theirs)).toEqual({
       severity: "error",
       text:
         "mlflowUrl is http://mlflow:5000, but on the network proyecto2_default nothing has the name mlflow " +
         "(on it: proyecto2_minio_1, proyecto2_web_1). " +
-        "Correct it with `pulumi config set mlflowUrl <address>`.",
+        "Correct it: `npx pulumi config set mlflowUrl ADDRESS -s dev`.",
     });
   });
 
   test("may be on a network that was not named", () => {
-    expect(judge(mlflow, "EAI_AGAIN", undefined)?.text).toContain("set dependencyNetwork");
+    expect(judge("dev", mlflow, "EAI_AGAIN", undefined)?.text).toContain("set dependencyNetwork");
   });
 
   test("does not exist where there is no way to it", () => {
     const target = { key: "s3Url", url: "http://10.1.2.3:9000" } as const;
-    expect(judge(target, "EHOSTUNREACH", undefined)).toMatchObject({ severity: "error" });
+    expect(judge("dev", target, "EHOSTUNREACH", undefined)).toMatchObject({ severity: "error" });
   });
 
   test.each(["ECONNREFUSED", "ETIMEDOUT", "ECONNRESET"])(
     "that gives %s exists, and stops nobody",
     (failure) => {
-      const verdict = judge(mlflow, failure, undefined);
+      const verdict = judge("dev", mlflow, failure, undefined);
       expect(verdict?.severity).toBe("warning");
       expect(verdict?.text).toContain(failure);
     },

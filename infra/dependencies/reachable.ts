@@ -4,6 +4,7 @@ import { baseImages } from "../../toolchain/versions.mjs";
 import type { StackConfig } from "../config.ts";
 import { docker, dockerJson } from "../engine.ts";
 import { UserError } from "../errors.ts";
+import { hint } from "../hint.ts";
 
 /** What came of a connection: undefined when it stood, else the system's word, such as ENOTFOUND. */
 export type Failure = string | undefined;
@@ -60,13 +61,14 @@ const NO_SUCH_HOST = new Set(["EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN"]);
  * @param network where it was looked for, with the names of those who are on it
  */
 export function judge(
+  stack: string,
   { key, url }: Target,
   failure: Failure,
   network: { readonly name: string; readonly members: readonly string[] } | undefined,
 ): { readonly severity: "error" | "warning"; readonly text: string } | undefined {
   if (failure === undefined) return undefined;
   const { hostname } = new URL(url);
-  const change = `Correct it with \`pulumi config set ${key} <address>\``;
+  const change = `Correct it: ${hint.setKey(stack, key, "ADDRESS")}`;
   if (UNKNOWN_NAME.has(failure)) {
     const where = network
       ? `on the network ${network.name} nothing has the name ${hostname} (on it: ${network.members.join(", ") || "nobody"})`
@@ -91,6 +93,7 @@ export function judge(
  * @throws UserError
  */
 export async function checkReachable(
+  stack: string,
   config: Pick<StackConfig, "dependencies" | "dependencyNetwork" | "mlflowUrl" | "s3Url">,
 ): Promise<void> {
   if (config.dependencies !== "attach") return;
@@ -109,7 +112,7 @@ export async function checkReachable(
   if (results === undefined) return;
   const network = name === undefined ? undefined : { name, members: await membersOf(name) };
   for (const target of targets) {
-    const verdict = judge(target, results.get(target.url), network);
+    const verdict = judge(stack, target, results.get(target.url), network);
     if (verdict?.severity === "error") throw new UserError(verdict.text);
     if (verdict) await pulumi.log.warn(verdict.text);
   }

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { resolve, join } from "node:path";
 import { UserError } from "../../infra/errors.ts";
+import { hint } from "../../infra/hint.ts";
 import { campaign, type Ending } from "./campaign.ts";
 import { certify } from "./certificate.ts";
 import { Journal } from "./journal.ts";
@@ -22,7 +23,7 @@ import { runTrial } from "./trial.ts";
 const help = `Usage: npm run capacity -- --users 10000 --slo 'p95<500ms,failures=0'
 
 Finds the cheapest limits of the service that serve so many users within the objectives. Each trial is
-a real \`pulumi up\` of the stack and a real load. The stack's settings are not changed; at the end it
+a real update of the stack and a real load. The stack's settings are not changed; at the end it
 is brought back to them. Stopped or killed, the same command goes on where it was.
 
   -u, --users N            users, each waits a second after each reply (1000)
@@ -155,7 +156,7 @@ async function search(flags: CapacityFlags): Promise<number> {
     if (flags.apply) {
       pulumi.apply(certificate.winner);
       progress.say(
-        `${limitsText(certificate.winner)} is now in Pulumi.${stack}.yaml; \`npx pulumi up -s ${stack}\` would do this:`,
+        `${limitsText(certificate.winner)} is now in Pulumi.${stack}.yaml; ${hint.up(stack)} would do this:`,
       );
       progress.say(await pulumi.preview());
     }

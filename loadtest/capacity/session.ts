@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../infra/errors.ts";
+import { hint } from "../../infra/hint.ts";
 import { stateDir } from "../../toolchain/clone.mjs";
 import type { Tick } from "../events.ts";
 import type { TrialRecord } from "./record.ts";
@@ -92,8 +93,6 @@ export async function putBack(
   try {
     await pulumi.restore();
   } catch (error) {
-    progress.say(
-      `error: it did not come up: ${(error as Error).message}. Run \`npx pulumi up -s ${stack}\`.`,
-    );
+    progress.say(`error: it did not come up: ${(error as Error).message}. Run ${hint.up(stack)}.`);
   }
 }

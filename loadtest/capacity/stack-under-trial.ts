@@ -20,6 +20,7 @@ import {
 } from "@pulumi/pulumi/automation/index.js";
 import { parseDocument } from "yaml";
 import { UserError } from "../../infra/errors.ts";
+import { hint } from "../../infra/hint.ts";
 import type { Platform } from "../../infra/workload.ts";
 import { root, stateDir } from "../../toolchain/clone.mjs";
 import { pulumiEnvironment } from "../../toolchain/launcher/environment.mjs";
@@ -109,10 +110,9 @@ export class StackUnderTrial {
     try {
       return new StackUnderTrial(await Stack.select(name, workspace), name, platform);
     } catch (cause) {
-      throw new UserError(
-        `the stack ${name} is not up. Bring it up first: \`npx pulumi up -s ${name}\`.`,
-        { cause },
-      );
+      throw new UserError(`the stack ${name} is not up. Bring it up first: ${hint.up(name)}.`, {
+        cause,
+      });
     }
   }
 
@@ -159,7 +159,7 @@ export class StackUnderTrial {
         // The CLI of a search that was killed ends its own work first.
         if (waited === 60) {
           throw new UserError(
-            `another \`pulumi up\` of ${this.name} has gone on for two minutes. Wait for it, or run \`npx pulumi cancel -s ${this.name}\`.`,
+            `another update of ${this.name} has gone on for two minutes. Wait for it, or run ${hint.cancel(this.name)}.`,
             { cause },
           );
         }

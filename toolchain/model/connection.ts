@@ -63,7 +63,7 @@ export async function connectionOfStack(stack: string): Promise<Connection> {
   } catch (cause) {
     if (cause instanceof SetupError) throw cause;
     throw new SetupError(
-      `the stack ${stack} has no registry: bring it up with dependencies set to deploy or attach, or name a file with --connection`,
+      `the stack ${stack} has no registry: bring it up with one (\`npx pulumi config set dependencies deploy -s ${stack} && npx pulumi up -s ${stack}\`), or name a file with --connection`,
       { cause },
     );
   }

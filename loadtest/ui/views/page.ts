@@ -17,7 +17,8 @@ const tokenForm = ({ refused, busy }: State, actions: Actions): TemplateResult =
   >
     <p>
       This page is reachable from other machines, so it asks for the stack's token:
-      <code>pulumi stack output loadtestToken --show-secrets</code>
+      <code>npx pulumi stack output loadtestToken --show-secrets -s dev</code>, or of the stack it
+      belongs to
     </p>
     <div class="field">
       <label for="token">Token</label>
