@@ -2,6 +2,11 @@ import { label } from "../toolchain/clone.mjs";
 import { docker, dockerJson } from "./engine.ts";
 import { countOf } from "./replica-requests.ts";
 
+interface Amounts {
+  readonly NanoCPUs?: number;
+  readonly MemoryBytes?: number;
+}
+
 /** As much of `docker service inspect` as is looked at. */
 export interface InspectedService {
   readonly ID: string;
@@ -11,7 +16,8 @@ export interface InspectedService {
     readonly TaskTemplate: {
       readonly ContainerSpec: { readonly Image: string };
       readonly Resources?: {
-        readonly Limits?: { readonly NanoCPUs?: number; readonly MemoryBytes?: number };
+        readonly Limits?: Amounts;
+        readonly Reservations?: Amounts;
       };
     };
     readonly Mode: { readonly Replicated?: { readonly Replicas: number } };
@@ -26,6 +32,7 @@ export interface InspectedTask {
   readonly Slot?: number;
   readonly NodeID?: string;
   readonly DesiredState: string;
+  readonly Spec?: { readonly Resources?: { readonly Reservations?: Amounts } };
   readonly Status: {
     readonly State: string;
     readonly Timestamp: string;
@@ -95,6 +102,16 @@ export interface SwarmStatus {
 const shortImage = (image: string): string =>
   (/sha256:([0-9a-f]{12})/.exec(image)?.[1] ?? image).slice(0, 40);
 
+/** What a task does, as far as its node tells. */
+function taskState({ DesiredState, Status }: InspectedTask, node: ListedNode | undefined): string {
+  const { State, ContainerStatus } = Status;
+  if (State === "running" && node?.Status === "Down") return "unreachable";
+  if (State === "running" && DesiredState !== "running") return "draining";
+  // Below zero where there is none yet.
+  const code = ContainerStatus?.ExitCode ?? 0;
+  return code > 0 ? `${State}, exit ${code}` : State;
+}
+
 /** @param requests what replicas counted, by their address */
 export function swarmStatus(
   services: readonly InspectedService[],
@@ -134,14 +151,14 @@ export function swarmStatus(
       .map((task) => {
         const service = services.find(({ ID }) => ID === task.ServiceID);
         const part = partOf(service);
-        const code = task.Status.ContainerStatus?.ExitCode ?? 0;
+        const node = nodes.find(({ ID }) => ID === task.NodeID);
         const error = task.Status.Err ?? "";
         return {
           part,
           name: `${service?.Spec.Name ?? ""}.${task.Slot ?? 0}`,
           id: task.ID.slice(0, 12),
-          node: nodes.find(({ ID }) => ID === task.NodeID)?.Hostname ?? "",
-          state: code === 0 ? task.Status.State : `${task.Status.State}, exit ${code}`,
+          node: node?.Hostname ?? "",
+          state: taskState(task, node),
           desired: task.DesiredState,
           since: task.Status.Timestamp,
           error: error === "" ? null : error,

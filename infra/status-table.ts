@@ -51,6 +51,23 @@ export interface NetworkStatus {
   readonly members: readonly string[];
 }
 
+/** As much of `docker network inspect` as is looked at. */
+export interface InspectedNetwork {
+  readonly Name: string;
+  readonly Driver: string;
+  /** By container; and by other words where an end of it is Swarm's own, such as a load balancer. */
+  readonly Containers: Readonly<Record<string, { readonly Name: string }>> | null;
+}
+
+export const networkStatus = (network: InspectedNetwork): NetworkStatus => ({
+  name: network.Name,
+  driver: network.Driver,
+  members: Object.entries(network.Containers ?? {})
+    .filter(([id]) => /^[0-9a-f]{64}$/.test(id))
+    .map(([, { Name }]) => Name)
+    .sort(),
+});
+
 /** @param requests what replicas counted, by their address */
 export function containerStatus(
   c: Inspected,

@@ -17,7 +17,9 @@ import {
   type ContainerStatus,
   containerStatus,
   type Inspected,
+  type InspectedNetwork,
   type NetworkStatus,
+  networkStatus,
   renderStatus,
 } from "./status-table.ts";
 
@@ -41,18 +43,7 @@ async function inspect<T>(kind: "container" | "network", ids: readonly string[])
 
 async function networks(containers: readonly Inspected[]): Promise<NetworkStatus[]> {
   const names = new Set(containers.flatMap((c) => Object.keys(c.NetworkSettings.Networks)));
-  const found = await inspect<{
-    Name: string;
-    Driver: string;
-    Containers: Record<string, { Name: string }> | null;
-  }>("network", [...names]);
-  return found.map(({ Name, Driver, Containers }) => ({
-    name: Name,
-    driver: Driver,
-    members: Object.values(Containers ?? {})
-      .map((member) => member.Name)
-      .sort(),
-  }));
+  return (await inspect<InspectedNetwork>("network", [...names])).map(networkStatus);
 }
 
 export interface StackStatus {
