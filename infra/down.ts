@@ -18,7 +18,7 @@ import { docker, engineInfo, ofStack } from "./engine.ts";
 import { complain, UserError } from "./errors.ts";
 import { originOf } from "./origin.ts";
 import { checkEngine } from "./same-engine.ts";
-import { leaveScript, membershipEnvironment } from "./swarm-membership.ts";
+import { leaveScript, membershipEnvironment, runMembership } from "./swarm-membership.ts";
 
 const help = `Usage: npm run down [-- --help]
 
@@ -75,9 +75,7 @@ function destroy({ name }: Stack): void {
 
 /** Ends the Swarm that this stack made, where `pulumi destroy` could not. */
 function leaveSwarm(identity: string): void {
-  const env = { ...process.env, ...membershipEnvironment(identity) };
-  const { stdout } = spawnSync("sh", ["-c", leaveScript], { env, encoding: "utf8" });
-  process.stdout.write(stdout);
+  process.stdout.write(runMembership(leaveScript, membershipEnvironment(identity)));
 }
 
 /** What Pulumi did not know of, or keeps on purpose. @param mine filters of the docker command */

@@ -16,6 +16,8 @@ export interface TrafficNetwork extends Network {
   readonly serviceName: pulumi.Input<string>;
   readonly gatewayName: pulumi.Input<string>;
   readonly loadtestName: pulumi.Input<string>;
+  /** The Swarm, where the stack makes one: it goes last, when nothing of the stack is on any network. */
+  readonly swarm: readonly pulumi.Resource[];
 }
 
 /** Makes a network of the stack's own: a bridge, or an attachable overlay. */
@@ -59,17 +61,20 @@ export function trafficNetwork(
       serviceName: ownName(stack, "inference"),
       gatewayName: ownName(stack, "gateway"),
       loadtestName: ownName(stack, "loadtest"),
+      swarm: [],
     };
   }
-  const swarm = config.platform === "swarm";
+  const overlay = config.platform === "swarm";
+  const swarm = overlay ? [swarmMember(stack)] : [];
   return {
     ...ownNetwork(
       "network",
-      { stack, what: "traffic", overlay: swarm },
-      swarm ? { dependsOn: [swarmMember(stack)] } : {},
+      { stack, what: "traffic", overlay },
+      { dependsOn: swarm },
     ),
     serviceName: "inference",
     gatewayName: "gateway",
     loadtestName: "loadtest",
+    swarm,
   };
 }

@@ -1,36 +1,76 @@
+import { spawnSync } from "node:child_process";
 import type * as pulumi from "@pulumi/pulumi";
 import { label } from "../toolchain/clone.mjs";
 import { dockerHost } from "./engine.ts";
 
-/**
- * Makes a Swarm of this one engine, reachable from nowhere else, and notes on its node who made it.
- * A Swarm that is there already is taken as it is.
- */
-export const joinScript = `set -eu
+const common = `set -eu
 docker() { command docker -H "$DOCKER_HOST" "$@"; }
-if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" = inactive ]; then
+inactive() { [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" = inactive ]; }
+ours() {
+  [ "$(docker node inspect self --format "{{index .Spec.Labels \\"$LABEL\\"}}" 2> /dev/null)" = "$OWNER" ]
+}
+make_swarm() {
   docker swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377 > /dev/null
   docker node update --label-add "$LABEL=$OWNER" "$(docker info --format '{{.Swarm.NodeID}}')" > /dev/null
-fi`;
+}
+# What runs, paused or not, on networks that people made: a line "name network" for each.
+named() {
+  docker ps "$@" --format '{{$name := .Names}}{{range split .Networks ","}}{{if not (
+    eq . "" "bridge" "host" "none" "ingress" "docker_gwbridge"
+  )}}{{println $name .}}{{end}}{{end}}' | sed '/^$/d'
+}`;
 
-/** Ends the Swarm if its owner made it and nobody else came to use it. Says what it did. */
-export const leaveScript = `set -eu
-docker() { command docker -H "$DOCKER_HOST" "$@"; }
+/**
+ * Makes a Swarm of this one engine, reachable from nowhere else, and notes on its node who made it. A
+ * Swarm that is there already is taken as it is. Says `made` where this stack made it, be it long ago,
+ * and `found` where somebody else did.
+ */
+export const joinScript = `${common}
+if inactive; then make_swarm; fi
+if ours; then echo made; else echo found; fi`;
+
+/**
+ * Ends the Swarm if its owner made it, nobody else came to use it, and nobody beside it would suffer:
+ * an engine that leaves (20.10 and others) forgets the names of all containers on all networks that
+ * people made, until they start anew. Says what it did.
+ */
+export const leaveScript = `${common}
 [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ] || exit 0
-[ "$(docker node inspect self --format "{{index .Spec.Labels \\"$LABEL\\"}}")" = "$OWNER" ] || exit 0
+ours || exit 0
 others=$(
   docker node ls --format 'node {{.Hostname}}' | tail -n +2
   docker service ls --format 'service {{.Name}}'
   docker secret ls --format 'secret {{.Name}}'
   docker config ls --format 'config {{.Name}}'
   docker network ls --filter scope=swarm --format 'network {{.Name}}' | grep -vx 'network ingress' || true
+  named | sed 's/^\\([^ ]*\\) /container \\1 on /'
 )
 if [ -n "$others" ]; then
-  echo "the Swarm stays, because others use it:" $others
+  echo "the Swarm that this stack had made stays: leaving it would end what others have in it, and the" \\
+    "engine would forget the names of their containers. There are:"
+  echo "$others" | sed 's/^/  /'
+  echo "Leave it when they are gone: docker -H $DOCKER_HOST swarm leave --force"
   exit 0
 fi
 docker swarm leave --force > /dev/null
 echo "the engine left the Swarm that this stack had made"`;
+
+/**
+ * Makes the Swarm again that an engine was told to leave by hand, and lets the stack's containers that
+ * still run find each other: the engine has forgotten their names. Says what it did, and nothing where
+ * there was nothing to do.
+ */
+export const rejoinScript = `${common}
+inactive || exit 0
+make_swarm
+echo "the engine had left the Swarm that this stack had made: it is one again"
+own=$(named --filter "label=${label.clone}=$OWNER" | sed 's/ .*//' | sort -u)
+if [ -n "$own" ]; then docker restart $own > /dev/null; fi
+others=$(named | sed 's/ .*//' | sort -u | grep -vxF "$own" || true)
+if [ -n "$others" ]; then
+  echo "When it left, it may have forgotten the names of containers that are not this stack's. If they" \\
+    "do not find each other: docker -H $DOCKER_HOST restart" $others
+fi`;
 
 /** What the scripts want to know. */
 export const membershipEnvironment = <T extends pulumi.Input<string>>(identity: T) => ({
@@ -38,3 +78,26 @@ export const membershipEnvironment = <T extends pulumi.Input<string>>(identity: 
   LABEL: label.swarm,
   OWNER: identity,
 });
+
+type Environment = Readonly<Record<string, string>>;
+
+/** As much of a resource in a stack's state as is looked at. */
+export interface Recorded {
+  readonly urn: string;
+  readonly inputs?: { readonly environment?: unknown };
+  readonly outputs?: { readonly stdout?: unknown };
+}
+
+/** The scripts' environment where a state says that its stack made the Swarm; else undefined. Pure. */
+export function madeSwarm(resources: readonly Recorded[]): Environment | undefined {
+  const member = resources.find(({ urn }) => urn.endsWith("command:local:Command::swarm"));
+  return member?.outputs?.stdout === "made"
+    ? (member.inputs?.environment as Environment)
+    : undefined;
+}
+
+/** Runs one of the scripts. Gives what it said; it says nothing of what it could not do. */
+export function runMembership(script: string, environment: Environment): string {
+  const env = { ...process.env, ...environment };
+  return spawnSync("sh", ["-c", script], { env, encoding: "utf8" }).stdout;
+}

@@ -3,10 +3,11 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { randomInt } from "node:crypto";
 import {
-  createWriteStream,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -142,10 +143,10 @@ export async function swarmRig(count: number, images: readonly string[]): Promis
   const processes: { child: ChildProcess; kill: NodeJS.Signals }[] = [];
 
   const start = (name: string, command: string, args: string[]): ChildProcess => {
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
-    const log = createWriteStream(join(dir, `${name}.log`));
-    child.stdout.pipe(log);
-    child.stderr.pipe(log);
+    // Written by the program itself: through this process it would stand still while a test waits for it.
+    const log = openSync(join(dir, `${name}.log`), "w");
+    const child = spawn(command, args, { stdio: ["ignore", log, log] });
+    closeSync(log);
     processes.push({ child, kill: "SIGTERM" });
     return child;
   };

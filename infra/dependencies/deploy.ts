@@ -57,7 +57,12 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
     const { stack, config, images } = args;
     const child = { parent: this };
     this.s3Url = config.s3Url ?? "http://s3:9000";
-    this.network = ownNetwork(name, { stack, what: name, overlay: false }, child);
+    this.network = ownNetwork(
+      name,
+      { stack, what: name, overlay: false },
+      // A component's dependencies are not its children's. Whoever is on the network goes before these.
+      { ...child, dependsOn: opts?.dependsOn ?? [] },
+    );
 
     const accessKey = config.s3AccessKey?.reveal() ?? "inference-stack";
     const secretKey = config.s3SecretKey

@@ -30,8 +30,9 @@ export function bringDependencies(
   stack: StackIdentity,
   config: StackConfig,
   images: DependencyImages | undefined,
+  opts: pulumi.ComponentResourceOptions,
 ): Dependencies | undefined {
   if (config.dependencies === "attach") return attachDependencies(stack.name, config);
   if (config.dependencies === "none" || images === undefined) return undefined;
-  return new DeployedDependencies("dependencies", { stack, config, images });
+  return new DeployedDependencies("dependencies", { stack, config, images }, opts);
 }
