@@ -30,6 +30,7 @@ describe("parseConfig", () => {
       loadtestPort: 8089,
       bind: "127.0.0.1",
       loadtestWorkers: 1,
+      overcommit: false,
     });
   });
 
@@ -105,6 +106,7 @@ describe("parseConfig", () => {
     [{ mlflowDatabase: "postgres" }, "set dependencies to deploy"],
     [{ dependencies: "deploy", modelStage: "Production" }, "modelStage"],
     [{ gateways: "2" }, "platform is container"],
+    [{ overcommit: "true" }, "platform is container"],
     [{ gateways: "2", platform: "swarm" }, "Set bind to 0.0.0.0"],
     [{ apiPort: "8089" }, "loadtestPort"],
   ])("refuses %j, which contradicts itself", (values, says) => {

@@ -151,6 +151,8 @@ const keys = {
   engine: optional(text),
   /** HAProxy instances. More than one are a Swarm service, one on a node, each on `apiPort`. */
   gateways: key(whole(1, 16), 1),
+  /** Swarm: replicas reserve nothing on their nodes, so more of them may start than the nodes hold. */
+  overcommit: key(boolean, false),
 } satisfies Record<string, Key<unknown>>;
 
 export type StackConfig = {
@@ -270,6 +272,11 @@ function contradictions(config: StackConfig): string[] {
       : []),
     ...(config.dependencies === "attach" && !given("mlflowUrl")
       ? ["dependencies is attach but mlflowUrl is not set: set mlflowUrl to MLflow's address."]
+      : []),
+    ...(config.overcommit && config.platform !== "swarm"
+      ? [
+          "overcommit is true but platform is container, where nothing is reserved: set overcommit to false, or platform to swarm.",
+        ]
       : []),
     ...(config.gateways > 1 && config.platform !== "swarm"
       ? [

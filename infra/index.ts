@@ -14,10 +14,16 @@ async function main(stack: string) {
   const engine = await engineInfo();
   const state = await stateAtHand();
   const birth = await birthOf(state, engine, config.engine);
-  await preflight(stack, identityOf(state), config, engine);
+  const found = await preflight(stack, identityOf(state), config, engine);
+  if (!found.startFirst) {
+    await pulumi.log.warn(
+      `${config.replicas} replicas fill the Swarm's nodes: an update stops a replica before it starts the ` +
+        "next. One replica less, or smaller ones, leave room for the next to start first.",
+    );
+  }
   const builds = await prepareBuilds(config);
   if (!pulumi.runtime.isDryRun()) await cleanUp(stack, state, engine);
-  return declareStack(stack, birth, config, builds);
+  return declareStack(stack, birth, config, builds, found);
 }
 
 /** The stack's outputs: those that it has. */

@@ -21,7 +21,12 @@ export interface InferenceServiceArgs {
   readonly network: TrafficNetwork;
   /** Where models come from; the embedded one without. */
   readonly dependencies: Dependencies | undefined;
-  readonly config: Pick<StackConfig, "platform" | "cpus" | "memory" | "replicas" | "deadline">;
+  /** There is room for a replica to start before another stops. */
+  readonly startFirst: boolean;
+  readonly config: Pick<
+    StackConfig,
+    "platform" | "cpus" | "memory" | "replicas" | "deadline" | "overcommit"
+  >;
 }
 
 /** The replicas that answer predictions. */
@@ -30,7 +35,7 @@ export class InferenceService extends pulumi.ComponentResource {
 
   constructor(name: string, args: InferenceServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("inference-stack:index:InferenceService", name, {}, opts);
-    const { stack, image, network, dependencies, config } = args;
+    const { stack, image, network, dependencies, startFirst, config } = args;
     this.workload = runWorkload(
       config.platform,
       name,
@@ -42,6 +47,7 @@ export class InferenceService extends pulumi.ComponentResource {
         replicas: config.replicas,
         cpus: config.cpus,
         memory: config.memory,
+        reserve: !config.overcommit,
         networks: [
           { network, alias: network.serviceName },
           // Somebody else's, or the dependencies' own: no name of ours on it.
@@ -69,6 +75,7 @@ export class InferenceService extends pulumi.ComponentResource {
         ...(dependencies ? { startSeconds: 150 } : {}),
         // 3 s of being not ready, then what is in flight, at most the deadline.
         stopGraceSeconds: Math.ceil(config.deadline / 1000) + 10,
+        replaceInPlace: !startFirst,
       },
       { parent: this },
     );

@@ -67,11 +67,7 @@ export function trafficNetwork(
   const overlay = config.platform === "swarm";
   const swarm = overlay ? [swarmMember(stack)] : [];
   return {
-    ...ownNetwork(
-      "network",
-      { stack, what: "traffic", overlay },
-      { dependsOn: swarm },
-    ),
+    ...ownNetwork("network", { stack, what: "traffic", overlay }, { dependsOn: swarm }),
     serviceName: "inference",
     gatewayName: "gateway",
     loadtestName: "loadtest",

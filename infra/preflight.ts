@@ -4,9 +4,11 @@ import { checkReachable } from "./dependencies/reachable.ts";
 import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import { hint } from "./hint.ts";
+import { nodesFor } from "./swarm-nodes.ts";
 import {
   checkGateways,
   checkOverlay,
+  checkRoom,
   checkSwarm,
   readSwarm,
   runningGateways,
@@ -105,6 +107,12 @@ export async function baseImage(tag: string): Promise<BaseImage> {
   }
 }
 
+/** What was found out that a stack is declared by. */
+export interface Found {
+  /** There is room for a replica to start before another stops. */
+  readonly startFirst: boolean;
+}
+
 /**
  * Finds out what would go wrong later, while nothing is changed yet.
  * @param stack its name
@@ -116,15 +124,19 @@ export async function preflight(
   identity: string | undefined,
   config: StackConfig,
   engine: EngineInfo,
-): Promise<void> {
-  checkLimits(stack, config, engine);
+): Promise<Found> {
+  let startFirst = true;
   if (config.platform === "swarm") {
     checkSwarm(stack, config, await readSwarm(engine));
+    startFirst = checkRoom(stack, config, await nodesFor(identity, engine));
     if (engine.Swarm.ControlAvailable) {
       checkGateways(stack, config, await runningGateways(identity));
     }
+  } else {
+    checkLimits(stack, config, engine);
   }
   await checkNetwork(stack, config);
   await checkPorts(stack, identity, config);
   await checkReachable(stack, config);
+  return { startFirst };
 }

@@ -13,6 +13,15 @@ const mebibyte = 1024 ** 2;
  */
 const slackSeconds = 15;
 
+/** How long Swarm watches a task that runs before it updates the next. */
+const monitorSeconds = 5;
+
+/** For nodes to pull an image, over a slow network too. */
+const pullSeconds = 120;
+
+/** After 20 minutes the provider gives up whatever it was told, and does not say what did not converge. */
+const mostSeconds = 19 * 60;
+
 /** A file of the workload, as Swarm hands it to each task. */
 interface TaskFile {
   readonly path: string;
@@ -27,9 +36,23 @@ interface TaskFile {
 const oneByOne = (replaceInPlace = false) => ({
   parallelism: 1,
   order: replaceInPlace ? "stop-first" : "start-first",
-  monitor: "5s",
+  monitor: durationText(monitorSeconds),
   maxFailureRatio: "0.0",
 });
+
+type Pace = Pick<WorkloadArgs, "replicas" | "startSeconds" | "stopGraceSeconds">;
+
+const startSeconds = (args: Pace): number => args.startSeconds ?? 30;
+const stopSeconds = (args: Pace): number => args.stopGraceSeconds + slackSeconds;
+
+/**
+ * How long a service may take, seconds, until it is as declared: each node pulls the image, then each
+ * replica in its turn starts, is watched, and its predecessor stops. Who fails is found out before.
+ */
+export function convergeSeconds(args: Pace): number {
+  const each = startSeconds(args) + monitorSeconds + stopSeconds(args);
+  return Math.min(pullSeconds + args.replicas * each, mostSeconds);
+}
 
 /** What is declared for a workload that Swarm runs. */
 export function serviceArgs(
@@ -37,6 +60,7 @@ export function serviceArgs(
   args: WorkloadArgs,
   files: readonly TaskFile[],
 ): docker.ServiceArgs {
+  const amount = { nanoCpus: Math.round(args.cpus * 1e9), memoryBytes: args.memory * mebibyte };
   return {
     name: ownName(args.stack, name),
     labels: labelList(args.stack, args.part),
@@ -92,20 +116,15 @@ export function serviceArgs(
           // it would leave the others with more to do.
           timeout: "10s",
           retries: 6,
-          startPeriod: durationText(args.startSeconds ?? 30),
+          startPeriod: durationText(startSeconds(args)),
         },
-        stopGracePeriod: durationText(args.stopGraceSeconds + slackSeconds),
+        stopGracePeriod: durationText(stopSeconds(args)),
       },
       networksAdvanceds: args.networks.map(({ network, alias }) => ({
         id: network.id,
         ...(alias === undefined ? {} : { aliases: [alias] }),
       })),
-      resources: {
-        limits: {
-          nanoCpus: Math.round(args.cpus * 1e9),
-          memoryBytes: args.memory * mebibyte,
-        },
-      },
+      resources: { limits: amount, ...(args.reserve ? { reservation: amount } : {}) },
       // `window` as the engine reads it back.
       restartPolicy: { condition: "any", delay: "1s", window: "0s" },
       // Nodes without the label are one zone; within a zone Swarm takes the node with the fewest.
@@ -118,7 +137,7 @@ export function serviceArgs(
     },
     updateConfig: { ...oneByOne(args.replaceInPlace), failureAction: "rollback" },
     rollbackConfig: { ...oneByOne(args.replaceInPlace), failureAction: "pause" },
-    convergeConfig: { delay: "1s", timeout: "4m" },
+    convergeConfig: { delay: "1s", timeout: durationText(convergeSeconds(args)) },
   };
 }
 

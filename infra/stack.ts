@@ -7,6 +7,7 @@ import { AppImage } from "./images.ts";
 import { InferenceService } from "./inference-service.ts";
 import { LoadTest } from "./loadtest.ts";
 import { trafficNetwork } from "./networks.ts";
+import type { Found } from "./preflight.ts";
 import { relayed } from "./relay.ts";
 import { type Birth, declareIdentity } from "./stack-identity.ts";
 import { onSwarm } from "./swarm.ts";
@@ -20,7 +21,13 @@ const registryOutputs = ({ mlflowUrl, s3Url, registry }: Dependencies) => ({
 });
 
 /** The whole story: images, networks, dependencies, service, gateway, load test, outputs. */
-export function declareStack(name: string, birth: Birth, config: StackConfig, builds: Builds) {
+export function declareStack(
+  name: string,
+  birth: Birth,
+  config: StackConfig,
+  builds: Builds,
+  { startFirst }: Found = { startFirst: true },
+) {
   const stack = declareIdentity(name, birth);
   const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
     const build = builds[part];
@@ -31,14 +38,16 @@ export function declareStack(name: string, birth: Birth, config: StackConfig, bu
   const gatewayImage = image("gateway");
   const network = trafficNetwork(stack, config);
 
-  const brought = bringDependencies(stack, config, builds.dependencies);
+  const brought = bringDependencies(stack, config, builds.dependencies, {
+    dependsOn: [...network.swarm],
+  });
   const dependencies =
     config.platform === "swarm" ? relayed(stack, brought, gatewayImage, network) : brought;
 
   const where = onSwarm(config);
   const service = new InferenceService(
     "inference",
-    { stack, image: serviceImage, network, dependencies, config },
+    { stack, image: serviceImage, network, dependencies, startFirst, config },
     { ...where, dependsOn: [...(dependencies?.ready ?? [])] },
   );
   const gateway = new Gateway(

@@ -4,6 +4,7 @@ import { label } from "../toolchain/clone.mjs";
 import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import { hint } from "./hint.ts";
+import { type Resources, room, type SwarmNode } from "./swarm-nodes.ts";
 
 /** What of a Swarm, or of an engine that could become one, decides whether the stack can run there. */
 export interface SwarmFacts {
@@ -79,6 +80,55 @@ export function checkGateways(
   throw new UserError(
     `gateways is ${gateways}, which is a ${wanted}, but what runs now is a ${running} and holds apiPort. ` +
       `Take the stack down first with ${hint.destroy(stack)}, or go back to what gateways was.`,
+  );
+}
+
+const resourcesText = ({ cpus, memory }: Resources): string =>
+  `${+cpus.toFixed(2)} CPU and ${memory}MB`;
+const nodesText = (nodes: readonly SwarmNode[]): string =>
+  nodes.map((node) => `${node.name} ${resourcesText(node)}`).join("; ");
+
+/**
+ * Whether the Swarm's nodes hold what is asked of them.
+ * @param nodes those that take replicas: in all, and what others leave of them
+ * @returns whether there is room for one replica more: then an update starts one before it stops one
+ * @throws UserError where Swarm would find no place for a replica, or a gateway. Pure.
+ */
+export function checkRoom(
+  stack: string,
+  config: Pick<StackConfig, "cpus" | "memory" | "replicas" | "gateways" | "overcommit">,
+  { all, left }: { readonly all: readonly SwarmNode[]; readonly left: readonly SwarmNode[] },
+): boolean {
+  const { cpus, memory, replicas, gateways, overcommit } = config;
+  const set = (key: string, value: string | number) =>
+    `\`npx pulumi config set ${key} ${value} -s ${stack}\``;
+  if (all.length === 0) {
+    throw new UserError(
+      "no node of the Swarm takes replicas: `docker node ls` shows why, and " +
+        "`docker node update --availability active <node>` makes one take them.",
+    );
+  }
+  if (!all.some((node) => room(config, node) > 0)) {
+    throw new UserError(
+      `a replica's limits are ${resourcesText(config)}, but no node of the Swarm is as large. There is: ` +
+        `${nodesText(all)}. Set less with ${set("cpus", "<cores>")} or ${set("memory", "<amount>MB")}.`,
+    );
+  }
+  if (gateways > 1 && gateways > all.length) {
+    throw new UserError(
+      `gateways is ${gateways}, one on a node, but the Swarm has ${all.length} that ` +
+        `${all.length === 1 ? "takes" : "take"} any. Set ${set("gateways", all.length)}, or add nodes.`,
+    );
+  }
+  if (overcommit) return true;
+  const places = left.reduce((sum, node) => sum + room(config, node), 0);
+  if (places >= replicas) return places > replicas;
+  throw new UserError(
+    `replicas is ${replicas}, each of ${resourcesText({ cpus, memory })}, but the Swarm's nodes have room ` +
+      `for ${places}. There is, beside what others reserve: ${nodesText(left)}. ` +
+      (places > 0 ? `Set ${set("replicas", places)}, or set` : "Set") +
+      ` less with ${set("cpus", "<cores>")} or ${set("memory", "<amount>MB")}, or let replicas share what ` +
+      `nodes have with ${set("overcommit", "true")}.`,
   );
 }
 

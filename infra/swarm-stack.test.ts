@@ -14,7 +14,9 @@ let declared: Declared[] = [];
 
 await pulumi.runtime.setMocks(
   {
-    newResource: ({ type, name, inputs, custom, provider }) => {
+    newResource: async ({ type, name, inputs, custom, provider }) => {
+      // Who does not wait for the Swarm is declared before it.
+      if (name === "swarm") await new Promise((resolve) => setTimeout(resolve, 50));
       if (custom !== false)
         declared.push({
           type,
@@ -39,6 +41,7 @@ await pulumi.runtime.setMocks(
   "swarm",
 );
 const { declareStack } = await import("./stack.ts");
+const { convergeSeconds } = await import("./service-workload.ts");
 
 const build = (part: string) => ({
   context: { dir: `/contexts/${part}`, base: "node" as const, hash: part.padEnd(64, "0") },
@@ -50,13 +53,20 @@ const builds: Builds = {
   loadtest: build("loadtest"),
 };
 
-async function declare(values: Record<string, string> = {}, secretKeys: string[] = []) {
+async function declare(
+  values: Record<string, string> = {},
+  secretKeys: string[] = [],
+  startFirst = true,
+) {
   const config = parseConfig({
     stack: "swarm",
     values: { platform: "swarm", cpus: "0.5", replicas: "3", ...values },
     secretKeys: new Set(secretKeys),
   });
-  declareStack("swarm", { origin: "0a1b2c3d", engine: "ENGINE" }, config, builds);
+  const birth = { origin: "0a1b2c3d", engine: "ENGINE" };
+  const images = { mlflow: "sha256:mlflow", s3: "sha256:s3" };
+  const dependencies = config.dependencies === "deploy" ? { dependencies: images } : {};
+  declareStack("swarm", birth, config, { ...builds, ...dependencies }, { startFirst });
   // Until the last resource is registered, which nothing announces.
   for (let before = -1; before !== declared.length;) {
     before = declared.length;
@@ -69,6 +79,8 @@ interface Service {
   readonly mode: unknown;
   readonly endpointSpec: unknown;
   readonly updateConfig: unknown;
+  readonly rollbackConfig: unknown;
+  readonly convergeConfig: unknown;
   readonly taskSpec: {
     readonly containerSpec: Record<string, unknown> & {
       readonly labels: { label: string }[];
@@ -113,9 +125,8 @@ describe("the declared swarm stack", () => {
     const { mode, endpointSpec, taskSpec } = service("inference");
     expect(mode).toEqual({ replicated: { replicas: 3 } });
     expect(endpointSpec).toEqual({ mode: "dnsrr" });
-    expect(taskSpec.resources).toEqual({
-      limits: { nanoCpus: 500_000_000, memoryBytes: 256 * 1024 ** 2 },
-    });
+    const amount = { nanoCpus: 500_000_000, memoryBytes: 256 * 1024 ** 2 };
+    expect(taskSpec.resources).toEqual({ limits: amount, reservation: amount });
     expect(taskSpec.networksAdvanceds).toEqual([{ id: "network-id", aliases: ["inference"] }]);
   });
 
@@ -130,6 +141,45 @@ describe("the declared swarm stack", () => {
     expect(taskSpec.containerSpec["healthcheck"]).toBeDefined();
     expect(taskSpec.restartPolicy).toMatchObject({ condition: "any" });
     expect(taskSpec.placement).toEqual({ prefs: ["spread=node.labels.zone"] });
+  });
+
+  test("reserves on the nodes what replicas are limited to, unless told otherwise, and nothing for the rest", async () => {
+    await declare({ gateways: "2", bind: "0.0.0.0" });
+    for (const other of ["gateway", "loadtest-worker"]) {
+      expect(service(other).taskSpec.resources).not.toHaveProperty("reservation");
+    }
+    declared = [];
+    await declare({ overcommit: "true" });
+    expect(service("inference").taskSpec.resources).not.toHaveProperty("reservation");
+  });
+
+  test("stops a replica before it starts the next where the nodes are full, and workers as ever", async () => {
+    await declare({}, [], false);
+    for (const way of ["updateConfig", "rollbackConfig"] as const) {
+      expect(service("inference")[way]).toMatchObject({ order: "stop-first" });
+      expect(service("loadtest-worker")[way]).toMatchObject({ order: "start-first" });
+    }
+  });
+
+  test("waits for as many replicas as there are, each as long as it may take", async () => {
+    const pace = { replicas: 3, startSeconds: 30, stopGraceSeconds: 20 };
+    const each = 30 + 5 + 20 + 15;
+    expect(convergeSeconds(pace)).toBe(120 + 3 * each);
+    expect(convergeSeconds({ ...pace, replicas: 14 })).toBe(120 + 14 * each);
+    expect(convergeSeconds({ ...pace, startSeconds: 150 })).toBe(120 + 3 * (each + 120));
+    expect(convergeSeconds({ ...pace, stopGraceSeconds: 200 })).toBe(120 + 3 * (each + 180));
+    // The provider waits no longer than 20 minutes for anything.
+    expect(convergeSeconds({ ...pace, replicas: 32, startSeconds: 150 })).toBe(19 * 60);
+    await declare();
+    expect(service("inference").convergeConfig).toMatchObject({ timeout: "5m30s" });
+  });
+
+  test("makes the Swarm before any network, so that it is left last: nothing is on one then", async () => {
+    await declare({ dependencies: "deploy" });
+    const names = declared.map(({ name }) => name);
+    for (const network of ["network", "dependencies", "relay"]) {
+      expect(names.indexOf(network)).toBeGreaterThan(names.indexOf("swarm"));
+    }
   });
 
   test("hardens every task as far as Swarm has it", async () => {

@@ -19,6 +19,8 @@ export interface WorkloadArgs {
   /** Limits of one replica. Swap is none. */
   readonly cpus: Cpus;
   readonly memory: MiB;
+  /** Where it may run on several nodes: each keeps as much free for it as its limits allow it. */
+  readonly reserve?: boolean;
   readonly networks: readonly {
     readonly network: Network;
     readonly alias?: pulumi.Input<string>;
@@ -40,7 +42,7 @@ export interface WorkloadArgs {
   readonly startSeconds?: number;
   /** From SIGTERM until it is killed. */
   readonly stopGraceSeconds: number;
-  /** Where replacing needs the old one gone first (it holds a port), its successor waits. */
+  /** Where replacing needs the old one gone first (it holds a port, or the room), its successor waits. */
   readonly replaceInPlace?: boolean;
 }
 

@@ -61,10 +61,15 @@ export class SwarmStack {
   }
 
   pulumi(...args: string[]): Promise<Result> {
+    return this.pulumiOf("swarm", ...args);
+  }
+
+  /** The same of another stack of the clone. */
+  pulumiOf(name: string, ...args: string[]): Promise<Result> {
     const launcher = join(this.clone.dir, "toolchain", "launcher", "pulumi.mjs");
     // What is measured meanwhile has the machine first: nobody's Pulumi runs on a node.
     const polite = ["nice", "-n", "10", process.execPath, launcher];
-    return this.run(...polite, ...args, "--non-interactive", "-s", "swarm");
+    return this.run(...polite, ...args, "--non-interactive", "-s", name);
   }
 
   /** Makes these the stack's settings, and no others. */
@@ -230,13 +235,17 @@ export class SwarmStack {
   }
 
   /** Requests at a constant rate until they are stopped. */
-  load(perSecond: number, connections = Infinity): { stop(): Promise<Seen> } {
+  load(
+    perSecond: number,
+    connections = Infinity,
+    url = this.gatewayUrl(),
+  ): { stop(): Promise<Seen> } {
     const program = join(root, "test", "open-loop.ts");
     const [command, ...args] = this.manager.inside(process.execPath, program);
     const child: ChildProcess = spawn(
       command,
       [
-        ...[...args, "--url", this.gatewayUrl(), "--rate", String(perSecond)],
+        ...[...args, "--url", url, "--rate", String(perSecond)],
         ...["--connections", String(connections)],
       ],
       { stdio: ["ignore", "pipe", "inherit"] },

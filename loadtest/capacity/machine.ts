@@ -1,17 +1,11 @@
 // What the engine's machine, or the Swarm's nodes, can give: a larger configuration is not tried, and
 // never scaled down.
 import { cpus as coresHere, arch, totalmem } from "node:os";
-import { dockerJson, engineInfo } from "../../infra/engine.ts";
-import { listNodes } from "../../infra/status-swarm.ts";
+import { engineInfo } from "../../infra/engine.ts";
+import { room, swarmNodes } from "../../infra/swarm-nodes.ts";
 import type { Platform } from "../../infra/workload.ts";
 import type { PartLimits } from "./observation.ts";
 import { limitsText, type Limits } from "./space.ts";
-
-interface InspectedNode {
-  readonly Description: {
-    readonly Resources: { readonly NanoCPUs: number; readonly MemoryBytes: number };
-  };
-}
 
 const mebibyte = 1024 ** 2;
 
@@ -21,22 +15,8 @@ export async function machines(platform: Platform): Promise<PartLimits[]> {
   if (platform === "container" || !Swarm.ControlAvailable) {
     return [{ cpus: NCPU, memory: Math.floor(MemTotal / mebibyte) }];
   }
-  const ready = (await listNodes()).filter(
-    ({ Status, Availability }) => Status === "Ready" && Availability === "Active",
-  );
-  const nodes = await dockerJson<InspectedNode>(
-    ...["node", "inspect", "--format", "{{json .}}"],
-    ...ready.map(({ ID }) => ID),
-  );
-  return nodes.map(({ Description: { Resources } }) => ({
-    cpus: Resources.NanoCPUs / 1e9,
-    memory: Math.floor(Resources.MemoryBytes / mebibyte),
-  }));
+  return swarmNodes();
 }
-
-/** How many replicas of these limits a machine has room for; the sum of 0.1 ten times is no more than 1. */
-const room = ({ cpus, memory }: Limits, machine: PartLimits): number =>
-  Math.min(Math.floor(machine.cpus / cpus + 1e-9), Math.floor(machine.memory / memory));
 
 /** Why these machines cannot run a configuration; undefined when they can. */
 export function notRunnable(limits: Limits, given: readonly PartLimits[]): string | undefined {
