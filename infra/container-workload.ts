@@ -127,6 +127,8 @@ export class ContainerWorkload extends pulumi.ComponentResource implements Workl
           // The engine could change its memory in place, but what runs has taken its measure at the
           // start. Other mounts it could not, and the provider would only write down that it had.
           replaceOnChanges: ["memory", "memorySwap", "mounts"],
+          // It counts for who stops a container by hand; the provider has its own, which it can change.
+          ...(args.replaceInPlace ? { ignoreChanges: ["stopTimeout"] } : {}),
         },
       );
       return container.id;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { gatewayConfig } from "./gateway-config.ts";
+import { gatewayConfig, gatewayTimes } from "./gateway-config.ts";
 
 const config = gatewayConfig({ serviceName: "inference", deadline: 10_000 });
 const lines = config.split("\n").map((line) => line.trim());
@@ -15,6 +15,20 @@ test("gives up later than the service, which alone rejects by the deadline", () 
 
 test("ends, when it is to stop, after what it had in flight, whoever keeps an idle connection", () => {
   expect(lines).toContain("hard-stop-after 17000ms");
+});
+
+test.each([
+  [10_000, { request: 10_000, client: 75_000, reply: 15_000, hardStop: 17_000 }, 20],
+  [60_000, { request: 60_000, client: 75_000, reply: 65_000, hardStop: 67_000 }, 70],
+  [600_000, { request: 600_000, client: 605_000, reply: 605_000, hardStop: 607_000 }, 610],
+  [100, { request: 10_000, client: 75_000, reply: 5100, hardStop: 7100 }, 20],
+])("waits longer everywhere than a deadline of %i ms", (deadline, expected, stopGraceSeconds) => {
+  expect(gatewayTimes(deadline)).toEqual({ ...expected, stopGraceSeconds });
+  const text = gatewayConfig({ serviceName: "inference", deadline });
+  expect(text).toContain(`hard-stop-after ${expected.hardStop}ms`);
+  expect(text).toContain(`timeout http-request ${expected.request}ms`);
+  expect(text).toContain(`timeout client ${expected.client}ms`);
+  expect(text).toContain(`timeout server ${expected.reply}ms`);
 });
 
 test("prefers the replica with the fewest connections, and none of those that have as many", () => {

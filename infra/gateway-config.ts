@@ -1,3 +1,4 @@
+import { ANSWER_MS } from "../service/times.ts";
 import type { Milliseconds } from "./units.ts";
 
 export interface GatewaySettings {
@@ -38,6 +39,24 @@ const mostInFlight = 64;
  */
 const maxBody = 1024 ** 2;
 
+/** What of the gateway has to outlast a request's deadline. Each is ms unless its name says otherwise. */
+export function gatewayTimes(deadline: Milliseconds) {
+  // The service itself says that a request is late; here only what is lost is given up.
+  const reply = deadline + ANSWER_MS;
+  // One that stops, or was replaced by a reload, has then finished what it had in flight.
+  const hardStop = reply + 2000;
+  return {
+    /** A client sends its request within it, as far as it is buffered here. */
+    request: Math.max(10_000, deadline),
+    /** A client may be silent so long, while it waits for its reply. */
+    client: Math.max(75_000, reply),
+    reply,
+    hardStop,
+    /** From SIGTERM until it is killed: it ends by itself before. */
+    stopGraceSeconds: Math.max(20, Math.ceil(hardStop / 1000) + 3),
+  };
+}
+
 /** An RFC 9457 answer of the gateway itself. */
 const problem = (status: number, title: string): string =>
   `return status ${status} content-type application/problem+json ` +
@@ -55,13 +74,13 @@ const problem = (status: number, title: string): string =>
  */
 export function gatewayConfig({ serviceName, deadline, gateways = 1 }: GatewaySettings): string {
   const maxInFlight = Math.ceil(mostInFlight / gateways);
-  const longer = deadline + 5000;
+  const times = gatewayTimes(deadline);
   const connections = `maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
   const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} proto h2 check-proto h1 resolvers docker init-addr none resolve-prefer ipv4`;
   return `global
-  # One that stops, or was replaced by a reload, has then finished what it had: what is left are idle
-  # clients, which would otherwise keep it for their whole keep-alive time.
-  hard-stop-after ${longer + 2000}ms
+  # What one that stops, or was replaced by a reload, has left by then are idle clients, which would
+  # otherwise keep it for their whole keep-alive time.
+  hard-stop-after ${times.hardStop}ms
   maxconn 12000
   nbthread 1
   # 12,000 clients, but only ${maxInFlight} connections to each replica: two descriptors a client are never needed.
@@ -94,11 +113,11 @@ defaults
   timeout connect 500ms
   # A check connects as quickly, however busy the replica is; its answer may take longer.
   timeout check 1500ms
-  timeout http-request 10s
+  timeout http-request ${times.request}ms
   timeout http-keep-alive 75s
-  timeout client 75s
-  timeout queue ${longer}ms
-  timeout server ${longer}ms
+  timeout client ${times.client}ms
+  timeout queue ${times.reply}ms
+  timeout server ${times.reply}ms
   http-reuse always
   option redispatch 1
   retries 3

@@ -3,7 +3,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { publishedAt } from "./address.ts";
 import type { StackConfig } from "./config.ts";
 import { dockerHost } from "./engine.ts";
-import { gatewayConfig, gatewayPort, gatewayStatsPort, gatewaySysctls } from "./gateway-config.ts";
+import {
+  gatewayConfig,
+  gatewayPort,
+  gatewayStatsPort,
+  gatewaySysctls,
+  gatewayTimes,
+} from "./gateway-config.ts";
 import { answersOk, isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import type { StackIdentity } from "./stack-identity.ts";
@@ -48,9 +54,7 @@ export class Gateway extends pulumi.ComponentResource {
       sysctls: gatewaySysctls,
       publish: { inside: gatewayPort, outside: config.apiPort, bind: config.bind },
       healthCheck: answersOk(gatewayStatsPort, "/healthz"),
-      // Longer than it takes by itself with the usual deadline (see hard-stop-after); the same with any
-      // other, because a container is replaced where this changes.
-      stopGraceSeconds: 20,
+      stopGraceSeconds: gatewayTimes(deadline).stopGraceSeconds,
       replaceInPlace: true,
     };
     const running =

@@ -1,9 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
+import { START_CPU_SECONDS } from "../service/sizing.ts";
+import { graceFor } from "../service/times.ts";
 import type { StackConfig } from "./config.ts";
 import type { Dependencies } from "./dependencies/index.ts";
 import { answersOk } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import type { StackIdentity } from "./stack-identity.ts";
+import type { Cpus } from "./units.ts";
 import { runWorkload, type Workload } from "./workload.ts";
 
 /** Where each replica listens. */
@@ -14,6 +17,13 @@ const settingsFile = "/run/inference/settings.json";
 
 /** Where the image has a folder that the service owns. */
 const cacheFolder = "/var/cache/inference";
+
+/**
+ * How long the start of a replica may take: a model is read over the network where it comes from a
+ * registry, and a small share of a core takes its time for what a whole one does at once.
+ */
+export const startSeconds = (cpus: Cpus, fromRegistry: boolean): number =>
+  Math.max(fromRegistry ? 150 : 30, Math.ceil(START_CPU_SECONDS / cpus));
 
 export interface InferenceServiceArgs {
   readonly stack: StackIdentity;
@@ -71,10 +81,9 @@ export class InferenceService extends pulumi.ComponentResource {
         // The last model, for a start while the registry is away.
         ...(dependencies ? { data: [{ target: cacheFolder, keep: false }] } : {}),
         healthCheck: answersOk(servicePort, "/readyz"),
-        // A model is read over the network before the first request.
-        ...(dependencies ? { startSeconds: 150 } : {}),
-        // 3 s of being not ready, then what is in flight, at most the deadline.
-        stopGraceSeconds: Math.ceil(config.deadline / 1000) + 10,
+        startSeconds: startSeconds(config.cpus, dependencies !== undefined),
+        // It ends by itself within its grace.
+        stopGraceSeconds: Math.ceil(graceFor(config.deadline) / 1000) + 2,
         replaceInPlace: !startFirst,
       },
       { parent: this },

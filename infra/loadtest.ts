@@ -1,11 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import { publishedAt } from "./address.ts";
+import { usualTimeout } from "../loadtest/run-request.ts";
 import type { StackConfig } from "./config.ts";
 import type { WorkloadFile } from "./files-volume.ts";
+import { gatewayTimes } from "./gateway-config.ts";
 import { answersOk, isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { randomSecret } from "./random.ts";
 import type { StackIdentity } from "./stack-identity.ts";
+import type { Milliseconds } from "./units.ts";
 import { runWorkload, type WorkloadArgs } from "./workload.ts";
 
 export interface LoadTestArgs {
@@ -14,12 +17,24 @@ export interface LoadTestArgs {
   readonly network: TrafficNetwork;
   /** The gateway, as it is reached inside the network. */
   readonly target: pulumi.Input<string>;
-  readonly config: Pick<StackConfig, "platform" | "bind" | "loadtestPort" | "loadtestWorkers">;
+  readonly config: Pick<
+    StackConfig,
+    "platform" | "bind" | "loadtestPort" | "loadtestWorkers" | "deadline"
+  >;
 }
 
 const folder = "/run/loadtest";
 const masterPort = 8089;
 const workerPort = 5557;
+
+/**
+ * A user waits longer than the gateway does. Said where that is longer than a user waits anyway, so that
+ * other deadlines replace no load test.
+ */
+export const patience = (deadline: Milliseconds): { timeout?: number } => {
+  const timeout = Math.ceil(gatewayTimes(deadline).hardStop / 1000);
+  return timeout > usualTimeout ? { timeout } : {};
+};
 
 const isLoopback = (address: string): boolean => address.startsWith("127.");
 
@@ -46,6 +61,7 @@ export class LoadTest extends pulumi.ComponentResource {
       secretFile: `${folder}/secret`,
       ...(guarded ? { tokenFile: `${folder}/token` } : {}),
       runsDir: "/runs",
+      ...patience(config.deadline),
       stack: { name: stack.name, platform: config.platform },
       scrape: { dns: network.serviceName, port: 8000 },
       listen: { host: "0.0.0.0", port: masterPort, workerPort },

@@ -37,6 +37,7 @@ await pulumi.runtime.setMocks(
   "dev",
 );
 const { declareStack } = await import("./stack.ts");
+const { patience } = await import("./loadtest.ts");
 
 const build = (part: string) => ({
   context: {
@@ -131,6 +132,29 @@ describe("the declared dev stack", () => {
       expect(JSON.stringify(inputs["mounts"])).not.toContain("docker.sock");
       expect(inputs["envs"]).toBeUndefined();
     }
+  });
+
+  test("lets everything outlast the deadline", async () => {
+    await declare({ deadline: "60s" });
+    const grace = (name: string) => part(name)[0]?.inputs["destroyGraceSeconds"];
+    // 3 s of being not ready, the deadline, the end of what began in time; then a moment to end.
+    expect([grace("service"), grace("gateway")]).toEqual([70, 70]);
+  });
+
+  test("replaces nothing that keeps a load test's runs for a deadline that needs it not", () => {
+    expect(patience(10_000)).toEqual({});
+    expect(patience(60_000)).toEqual({ timeout: 67 });
+  });
+
+  test.each([
+    ["1", "30s", 60],
+    ["0.05", "40s", 70],
+    ["0.01", "3m20s", 230],
+  ])("gives a replica of %s CPU the time that its start takes", async (cpus, period, wait) => {
+    await declare({ cpus });
+    const [replica] = part("service");
+    expect(replica?.inputs["healthcheck"]).toMatchObject({ startPeriod: period });
+    expect(replica?.inputs["waitTimeout"]).toBe(wait);
   });
 
   test("labels everything with stack, part and clone", async () => {

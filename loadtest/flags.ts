@@ -161,7 +161,7 @@ export const flagHelp = `  -u, --users N            users (1); or steps with the
       --rate N             open loop instead of users, in requests a second: 500,
                            500:1m,1000:1m, or 0-1000:2m for a ramp
       --path PATH          where predictions are posted (/predict)
-      --timeout TIME       give up on a reply after so long (30s)
+      --timeout TIME       give up on a reply after so long (30s, and longer than a stack's deadline)
       --insecure           accept any certificate
       --warm-up TIME       leave the beginning out of the statistics
       --reset-stats        leave out everything until all users are there

@@ -87,9 +87,10 @@ async function run(args: string[]): Promise<number> {
   );
   theRun.start(workers.ports);
   await theRun.done;
-  restore();
   workers.close();
-  return terminal.close();
+  const code = await terminal.close();
+  restore();
+  return code;
 }
 
 /** Runs until SIGTERM or SIGINT. */
@@ -117,6 +118,7 @@ async function master(settings: Settings): Promise<void> {
     target: new URL(settings.target).origin,
     allowedTargets: settings.allowedTargets,
     stack: settings.stack ?? null,
+    timeout: settings.timeout,
     runs: new RunStore(settings.runsDir ?? null, log),
     scraper,
     workers: () => pool.workers,

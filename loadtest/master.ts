@@ -17,6 +17,8 @@ export interface MasterOptions {
   /** Others a run may load; "*" is any. */
   allowedTargets: readonly string[];
   stack: { name: string; platform: string } | null;
+  /** Seconds that a reply may take unless a run says otherwise. */
+  timeout?: number | undefined;
   /** What runs that bring no scenario do; null posts predictions. */
   scenario?: { name: string; data: ScenarioData } | null;
   runs: RunStore;
@@ -91,6 +93,7 @@ export class Master {
         scenario: data,
         scenarioName: name,
         stack: await this.#facts(host),
+        timeout: this.options.timeout,
         replicas: () => scraper?.samples ?? [],
         emit: (event) => {
           this.recorder.add(event);

@@ -6,6 +6,9 @@ import { parseThinkTime } from "./scenario/think-time.ts";
 import { parseThreshold } from "./thresholds.ts";
 import { parseDuration, parseNumber, UserError } from "./units.ts";
 
+/** Seconds that a reply may take where nobody says otherwise. */
+export const usualTimeout = 30;
+
 /** Seconds throughout; plain data, so that it can cross from the host into the stack. */
 export interface RunRequest {
   /** Origin; null is the stack's own gateway. */
@@ -18,7 +21,8 @@ export interface RunRequest {
   /** null posts predictions to `path`. */
   scenario: { name: string; data: ScenarioData } | null;
   path: string;
-  timeout: number;
+  /** How long a reply may take; null: as long as the load test was told, which knows the stack's deadline. */
+  timeout: number | null;
   insecure: boolean;
   /** Left out of the statistics at the beginning. */
   warmUp: number;
@@ -97,7 +101,7 @@ export function parseRequest(
     thinkTime: think === undefined ? null : parseThinkTime(think, label("think-time")),
     scenario: null,
     path,
-    timeout: Math.max(0.001, duration("timeout", "30s")),
+    timeout: given("timeout") === undefined ? null : Math.max(0.001, duration("timeout", "")),
     insecure: texts.insecure === true,
     warmUp: duration("warm-up", "0"),
     resetStats: texts["reset-stats"] === true,

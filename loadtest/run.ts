@@ -16,7 +16,7 @@ import type {
 } from "./events.ts";
 import { Ledger } from "./ledger.ts";
 import { describeLoad, peakUsers, share, type Load } from "./load.ts";
-import type { RunRequest } from "./run-request.ts";
+import { usualTimeout, type RunRequest } from "./run-request.ts";
 import { judge, parseThreshold, type Threshold } from "./thresholds.ts";
 
 /** A worker as a run sees it. */
@@ -35,6 +35,8 @@ export interface RunOptions {
   stack: StackFacts | null;
   /** The target's own figures at the moment. */
   replicas?: () => ReplicaSample[];
+  /** Seconds that a reply may take where the request does not say. */
+  timeout?: number | undefined;
   emit: (event: RunEvent) => void;
 }
 
@@ -167,7 +169,7 @@ export class Run {
       target: host,
       scenario,
       thinkTime: request.thinkTime,
-      timeoutMs: request.timeout * 1000,
+      timeoutMs: (request.timeout ?? this.#options.timeout ?? usualTimeout) * 1000,
       insecure: request.insecure,
     });
   }

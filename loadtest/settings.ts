@@ -1,6 +1,7 @@
 // What a load-test container is told by the stack: one JSON file, read once, checked here.
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { usualTimeout } from "./run-request.ts";
 import { UserError } from "./units.ts";
 
 const url = z.url({ protocol: /^https?$/ });
@@ -34,6 +35,8 @@ const schema = z.strictObject({
   runsDir: path.optional(),
   /** Engine processes of one worker container; one for each whole core unless told. */
   processes: z.int().min(1).max(256).optional(),
+  /** Seconds that a reply may take unless a run says otherwise: longer than the stack's deadline. */
+  timeout: z.number().positive().default(usualTimeout),
   /** Which stack this is; what its replicas are is read from them when a run begins. */
   stack: z.strictObject({ name: z.string(), platform: z.string() }).optional(),
   /** Where each replica of the service publishes its metrics: a name with one A record each, or an address. */

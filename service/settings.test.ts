@@ -48,6 +48,17 @@ describe("settings", () => {
     );
   });
 
+  it.each([
+    ["10s", {}, { requestTimeout: 30_000, grace: 38_000 }],
+    ["60s", {}, { requestTimeout: 60_000, grace: 68_000 }],
+    ["60m", {}, { requestTimeout: 3_600_000, grace: 3_608_000 }],
+    ["60s", { drainDelay: "0s" }, { grace: 65_000 }],
+    ["60s", { requestTimeout: "90s" }, { requestTimeout: 90_000, grace: 98_000 }],
+    ["60s", { grace: "5s" }, { requestTimeout: 60_000, grace: 5000 }],
+  ])("outlasts a deadline of %s with %j unless told otherwise", (deadline, others, expected) => {
+    expect(parseSettings({ deadline, ...others })).toMatchObject(expected);
+  });
+
   it("names the environment's variable when that is the wrong one", () => {
     expect(() => parseSettings({}, { MAX_BODY: "x" })).toThrow(/"MAX_BODY" is "x"/);
   });

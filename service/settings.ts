@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { DRAIN_DELAY_MS, graceFor, requestTimeoutFor } from "./times.ts";
 
 /** Where the stack mounts the settings of a container; used by default when it exists. */
 export const CONTAINER_SETTINGS = "/run/inference/settings.json";
@@ -103,9 +104,9 @@ const FIELDS = {
   headerTimeout: duration("10s"),
   requestTimeout: duration("30s"),
   /** How long requests are still taken after SIGTERM, while the gateway notices, in ms. */
-  drainDelay: duration("3s", 0),
+  drainDelay: duration(`${DRAIN_DELAY_MS}ms`, 0),
   /** The longest from SIGTERM to the end, in ms. */
-  grace: duration("15s"),
+  grace: duration("38s"),
   logLevel: oneOf("info", ["trace", "debug", "info", "warn", "error", "silent"]),
   /** The image that it runs in, as its stack calls it: told in the metrics. */
   image: text("", "the digest or id of an image"),
@@ -137,6 +138,15 @@ export type ServiceSettings = {
   readonly [K in Key]: (typeof FIELDS)[K] extends Field<infer T> ? T : never;
 };
 
+/** Where nothing else is given these follow from the deadline, each from those before it. */
+const FOLLOWING: readonly (readonly [Key, (settings: ServiceSettings) => number])[] = [
+  ["requestTimeout", ({ deadline }) => requestTimeoutFor(deadline)],
+  [
+    "grace",
+    ({ deadline, requestTimeout, drainDelay }) => graceFor(deadline, requestTimeout, drainDelay),
+  ],
+];
+
 /** `maxBatchRows` is `MAX_BATCH_ROWS` in the environment. */
 export const environmentName = (key: string): string =>
   key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
@@ -160,9 +170,10 @@ export function parseSettings(
       );
     }
   }
+  const told = (key: string): unknown => environment[environmentName(key)] ?? given.get(key);
   const values = Object.entries(FIELDS).map(([key, field]: [string, Field<unknown>]) => {
     const fromEnvironment = environment[environmentName(key)];
-    const value = fromEnvironment ?? given.get(key);
+    const value = told(key);
     if (value === undefined) return [key, field.default];
     const parsed = field.parse(value);
     if (parsed === undefined) {
@@ -173,7 +184,10 @@ export function parseSettings(
     }
     return [key, parsed];
   });
-  const settings = Object.fromEntries(values) as ServiceSettings;
+  const settings = FOLLOWING.reduce<ServiceSettings>(
+    (so, [key, from]) => (told(key) === undefined ? { ...so, [key]: from(so) } : so),
+    Object.fromEntries(values),
+  );
   const { headerTimeout, requestTimeout } = settings;
   if (headerTimeout > requestTimeout) {
     throw new SettingsError(

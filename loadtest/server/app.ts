@@ -9,7 +9,7 @@ import { Busy, type Master } from "../master.ts";
 import { exceptionsCsv, failuresCsv, historyCsv, statsCsv } from "../report/csv.ts";
 import { statsJson } from "../report/json.ts";
 import { prometheusText } from "../report/prometheus.ts";
-import { parseRequest, type RunRequest } from "../run-request.ts";
+import { parseRequest, usualTimeout, type RunRequest } from "../run-request.ts";
 import { toldSearch } from "../told-search.ts";
 import { UserError } from "../units.ts";
 import { pageAssets } from "../ui/assets.ts";
@@ -110,7 +110,7 @@ export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions)
     const state: ServerState = {
       state: master.state,
       run: master.run?.id ?? null,
-      defaults: { ...defaults(master.options.target), ...form },
+      defaults: { ...defaults(master.options.target, master.options.timeout), ...form },
       targets: [master.options.target, ...master.options.allowedTargets],
       workers: master.options.workers().length,
       token: guard.token !== null,
@@ -302,14 +302,14 @@ async function fields(c: Context): Promise<Record<string, unknown>> {
   return c.req.parseBody();
 }
 
-const defaults = (host: string): Required<SwarmForm> => ({
+const defaults = (host: string, timeout = usualTimeout): Required<SwarmForm> => ({
   user_count: "100",
   spawn_rate: "10",
   host,
   run_time: "",
   think_time: "1",
   rate: "",
-  timeout: "30s",
+  timeout: `${timeout}s`,
   warm_up: "",
   path: "/predict",
   threshold: "",

@@ -1,0 +1,18 @@
+// What has to outlast a request's deadline, in ms. Each is derived from it, so that none of them cuts off
+// what the deadline allows. Other layers take theirs from here: who waits for this service waits longer.
+
+/** A run of the model that began in time may end later: so long after the deadline is still waited. */
+export const ANSWER_MS = 5000;
+
+/** For how long requests are still taken after SIGTERM, while the gateway notices. */
+export const DRAIN_DELAY_MS = 3000;
+
+/** For a sender's whole request: a body that comes slowly uses up the deadline, and nothing before it. */
+export const requestTimeoutFor = (deadline: number): number => Math.max(30_000, deadline);
+
+/** From SIGTERM to the end: a request that came at the last moment is sent, computed and answered. */
+export const graceFor = (
+  deadline: number,
+  requestTimeout: number = requestTimeoutFor(deadline),
+  drainDelay: number = DRAIN_DELAY_MS,
+): number => drainDelay + Math.max(deadline, requestTimeout) + ANSWER_MS;
