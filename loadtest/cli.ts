@@ -1,6 +1,7 @@
 // `npm run loadtest`: drives the stack's own workers inside its network from the host, by way of
 // the master's container, and writes the reports here. `--local` loads any host from this machine.
-import { execFile, spawn, spawnSync } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -12,6 +13,7 @@ import type { DriveInput, DriveOutput } from "./drive.ts";
 import { exitHelp, flagHelp, pageHelp, parseFlags, type Flags } from "./flags.ts";
 import { peakUsers } from "./load.ts";
 import { readScenario } from "./scenario/file.ts";
+import { onToldToEnd } from "./told-to-end.ts";
 import { UserError } from "./units.ts";
 
 const help = `Usage: npm run loadtest -- --users 10000 --spawn-rate 500 --run-time 2m
@@ -53,7 +55,7 @@ async function main(args: string[]): Promise<number> {
   return code;
 }
 
-function local({ request }: Flags, args: string[]): number {
+async function local({ request }: Flags, args: string[]): Promise<number> {
   if (request.host === null) throw new UserError("With --local, say what to load: --host URL.");
   const users = peakUsers(request.load) ?? 0;
   const { hostname } = new URL(request.host);
@@ -64,15 +66,14 @@ function local({ request }: Flags, args: string[]): number {
   }
   // The engine wants a process of its own: nothing else is then in its event loop.
   const own = args.filter((arg) => arg !== "--local");
-  // Ctrl-C is the run's to answer.
-  process.on("SIGINT", () => undefined);
-  const { status } = spawnSync(
-    process.execPath,
-    [join(import.meta.dirname, "main.ts"), "run", ...own],
-    {
-      stdio: "inherit",
-    },
-  );
+  const run = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), "run", ...own], {
+    // The channel says nothing, but it breaks when this process is killed.
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    // A process group of its own: a signal reaches it once, from here, whoever else got it.
+    detached: true,
+  });
+  onToldToEnd(() => run.kill("SIGTERM"));
+  const [status] = (await once(run, "exit")) as [number | null];
   return status ?? 1;
 }
 

@@ -4,6 +4,7 @@ import type { Outputs } from "./flags.ts";
 import { exitCode, writeFiles } from "./report/files.ts";
 import { statsJson } from "./report/json.ts";
 import { finalTables, progressLine } from "./report/table.ts";
+import { onToldToEnd } from "./told-to-end.ts";
 
 export class Console {
   readonly view: RunView = emptyView();
@@ -42,18 +43,17 @@ export class Console {
   }
 }
 
-/** First Ctrl-C: `gently`; the second: `atOnce`. Returns what puts the old behaviour back. */
+/**
+ * First Ctrl-C, or whatever else tells this process to end: `gently`; the second: `atOnce`. Returns what
+ * puts the old behaviour back.
+ */
 export function onInterrupt(gently: () => void, atOnce: () => void): () => void {
   let count = 0;
-  const handle = (): void => {
+  return onToldToEnd(() => {
     count += 1;
     if (count === 1) {
       console.error("stopping: requests under way may end; again to stop at once");
       gently();
     } else atOnce();
-  };
-  process.on("SIGINT", handle).on("SIGTERM", handle);
-  return () => {
-    process.off("SIGINT", handle).off("SIGTERM", handle);
-  };
+  });
 }

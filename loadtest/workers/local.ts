@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { EngineHost, type Command, type Report } from "../engine/host.ts";
 import type { WorkerPort } from "../run.ts";
+import { endSignals } from "../told-to-end.ts";
 
 export interface LocalWorkers {
   ports: WorkerPort[];
@@ -68,6 +69,6 @@ export function runEngineProcess(): void {
     host.abandon();
     process.exit(0);
   });
-  // The terminal's Ctrl-C reaches all: the parent decides how the run ends.
-  process.on("SIGINT", () => undefined);
+  // What is sent to the whole group reaches all: the parent decides how the run ends.
+  for (const signal of endSignals) process.on(signal, () => undefined);
 }
