@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { LEAST_MB } from "../service/sizing.ts";
 import type { StackConfig } from "./config.ts";
 import { checkReachable } from "./dependencies/reachable.ts";
 import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
@@ -13,6 +14,15 @@ import {
   readSwarm,
   runningGateways,
 } from "./swarm-preflight.ts";
+
+/** Refuses less than a replica runs in, before anything is changed. Pure. */
+export function checkLeast(stack: string, { memory }: Pick<StackConfig, "memory">): void {
+  if (memory >= LEAST_MB) return;
+  throw new UserError(
+    `memory is ${memory}MB, but ${LEAST_MB}MB is the least that a replica runs in, with a small model. ` +
+      `Set it: ${hint.setKey(stack, "memory", `${LEAST_MB}MB`)}.`,
+  );
+}
 
 /** Refuses what this engine cannot give, before anything is changed. Pure. */
 export function checkLimits(stack: string, config: StackConfig, engine: EngineInfo): void {
@@ -125,6 +135,7 @@ export async function preflight(
   config: StackConfig,
   engine: EngineInfo,
 ): Promise<Found> {
+  checkLeast(stack, config);
   let startFirst = true;
   if (config.platform === "swarm") {
     checkSwarm(stack, config, await readSwarm(engine));
