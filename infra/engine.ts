@@ -29,6 +29,21 @@ export async function dockerJson<T>(...args: string[]): Promise<T[]> {
     .map((line) => JSON.parse(line) as T);
 }
 
+/** The last lines of a container's, or a Swarm task's, log: what it wrote, wherever it wrote it. */
+export async function logOf(
+  id: string,
+  of: "container" | "service" = "container",
+): Promise<string> {
+  const how = of === "service" ? ["service", "logs", "--raw"] : ["logs"];
+  const { stdout, stderr } = await run(
+    "docker",
+    ["-H", dockerHost(), ...how, "--tail", "20", id],
+    // Where a node is gone Swarm waits for its part of a log.
+    { timeout: 10_000 },
+  );
+  return `${stdout}\n${stderr}`;
+}
+
 /** Filters of the docker command for what a stack has, whose identity this is. */
 export const ofStack = (identity: string): string[] => [
   "--filter",

@@ -8,6 +8,7 @@ import { UserError } from "./errors.ts";
 import { preflight } from "./preflight.ts";
 import { readConfig } from "./read-config.ts";
 import { declareStack } from "./stack.ts";
+import { watchStarts } from "./watch-starts.ts";
 
 async function main(stack: string) {
   const config = readConfig();
@@ -22,7 +23,10 @@ async function main(stack: string) {
     );
   }
   const builds = await prepareBuilds(config);
-  if (!pulumi.runtime.isDryRun()) await cleanUp(stack, state, engine);
+  if (!pulumi.runtime.isDryRun()) {
+    await cleanUp(stack, state, engine);
+    await watchStarts(stack, birth.origin);
+  }
   return declareStack(stack, birth, config, builds, found);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "./config.ts";
-import { checkLimits } from "./preflight.ts";
+import { checkLeast, checkLimits } from "./preflight.ts";
 
 const engine = {
   NCPU: 2,
@@ -8,7 +8,9 @@ const engine = {
   Swarm: { LocalNodeState: "inactive", ControlAvailable: false },
 };
 const check = (values: Record<string, string>) => () => {
-  checkLimits("dev", parseConfig({ values, secretKeys: new Set() }), engine);
+  const config = parseConfig({ values, secretKeys: new Set() });
+  checkLeast("dev", config);
+  checkLimits("dev", config, engine);
 };
 
 describe("limits", () => {

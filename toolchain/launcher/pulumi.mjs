@@ -9,6 +9,7 @@ import { root } from "../clone.mjs";
 import { pulumiCli } from "../paths.mjs";
 import { chosen, project, selectedStack } from "./backend.mjs";
 import { pulumiEnvironment } from "./environment.mjs";
+import { passSignals, takeAwayUnready } from "./interrupt.mjs";
 import { parseInvocation, stackOfProject, useOfStack } from "./invocation.mjs";
 import { clearDeadLocks } from "./locks.mjs";
 import { inWords } from "./plan.mjs";
@@ -63,12 +64,10 @@ if (lends && stack !== undefined && looksAtEngine.has(invocation.verb)) {
   }
 }
 
+const updated = ["up", "update"].includes(invocation.verb) ? stack : undefined;
+const interrupted = updated === undefined ? () => undefined : takeAwayUnready(updated, env);
 const child = spawn(pulumiCli, [...args, ...more], { stdio: "inherit", env });
-// The terminal sends its signals to the whole group; others reach only this process.
-process.on("SIGINT", () => undefined);
-for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) {
-  process.on(signal, () => child.kill(signal));
-}
+passSignals(child, interrupted);
 child.on("exit", (code, signal) => {
   if (lends) takeSalts();
   process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0));
