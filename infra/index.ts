@@ -8,6 +8,7 @@ import { UserError } from "./errors.ts";
 import { preflight } from "./preflight.ts";
 import { readConfig } from "./read-config.ts";
 import { declareStack } from "./stack.ts";
+import { watchServices } from "./watch-services.ts";
 import { watchStarts } from "./watch-starts.ts";
 
 async function main(stack: string) {
@@ -26,6 +27,7 @@ async function main(stack: string) {
   if (!pulumi.runtime.isDryRun()) {
     await cleanUp(stack, state, engine);
     await watchStarts(stack, birth.origin);
+    if (config.platform === "swarm") await watchServices(stack, birth.origin);
   }
   return declareStack(stack, birth, config, builds, found);
 }

@@ -52,6 +52,7 @@ export function obituary(
     memory,
     words,
     check,
+    instead = "It is taken away.",
   }: {
     readonly stack: string;
     readonly memory: number;
@@ -59,6 +60,8 @@ export function obituary(
     readonly words: string;
     /** What its health check said last. */
     readonly check: string;
+    /** What is done instead of taking it away. */
+    readonly instead?: string;
   },
 ): string {
   const { kind, name, part, exits, exitCode, outOfMemory, refusal } = start;
@@ -78,5 +81,5 @@ export function obituary(
     outOfMemory && key !== undefined
       ? `Give it more with \`npx pulumi config set ${key} ${memory * 2}MB -s ${stack}\`.`
       : `Mend what it says, then run \`npx pulumi up -s ${stack}\` again.`;
-  return `the ${part}'s ${kind} ${name} ${why}. It is taken away. ${spoke}${next}`;
+  return `the ${part}'s ${kind} ${name} ${why}. ${instead} ${spoke}${next}`;
 }

@@ -24,6 +24,6 @@ test("a replica that stops answers whatever its deadline still allows", async ()
   slow.end(body.slice(10));
   const [reply] = await response;
   expect(reply.statusCode).toBe(200);
-  expect(JSON.parse(await text(reply))).toEqual({ prediction: "setosa" });
+  expect(JSON.parse(await text(reply))).toMatchObject({ class: "setosa" });
   expect(await stopped).toBe(0);
 });

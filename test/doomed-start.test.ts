@@ -1,0 +1,117 @@
+// What an update starts and what never gets ready: told of in its own words, and taken away.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { baseImages } from "../toolchain/versions.mjs";
+import { type Clone, docker, dockerLines, freshClone } from "./clone.ts";
+import { until } from "./loadtest/processes.ts";
+import { freePort } from "./port.ts";
+
+/** Images that run as the service would, and never are it. */
+const images = {
+  speaks: ["bash", "-c", "echo 'the table of users is missing' >&2; exit 3"],
+  starves: ["node", "-e", "const a = []; for (;;) a.push(Buffer.alloc(1e6, 1))"],
+  waits: ["sleep", "1000"],
+};
+const tag = (name: keyof typeof images) => `inference-stack/test-${name}`;
+
+let clone: Clone;
+let apiUrl: string;
+
+const set = (key: string, value: string) =>
+  clone.pulumi("config", "set", key, "-s", "dev", "--", value);
+const up = () => clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
+const replicas = () =>
+  dockerLines(
+    ...["ps", "-aq", "--no-trunc", "--filter", `label=inference-stack.clone=${clone.id}`],
+    ...["--filter", "label=inference-stack.part=service"],
+  );
+const predict = async () => {
+  const body = JSON.stringify({
+    sepal_length: 5.1,
+    sepal_width: 3.5,
+    petal_length: 1.4,
+    petal_width: 0.2,
+  });
+  const headers = { "content-type": "application/json" };
+  return (await fetch(`${apiUrl}/predict`, { method: "POST", headers, body })).status;
+};
+
+beforeAll(async () => {
+  const context = mkdtempSync(join(tmpdir(), "doomed-"));
+  for (const [name, command] of Object.entries(images)) {
+    writeFileSync(
+      join(context, "Dockerfile"),
+      `FROM ${baseImages.node}\nUSER 10001:10001\nCMD ${JSON.stringify(command)}\n`,
+    );
+    docker("build", "-q", "-t", tag(name as keyof typeof images), context);
+  }
+  rmSync(context, { recursive: true });
+  clone = freshClone("doomed");
+  const port = await freePort();
+  apiUrl = `http://127.0.0.1:${port}`;
+  appendFileSync(
+    join(clone.dir, "Pulumi.dev.yaml"),
+    `  inference-stack:apiPort: "${port}"\n  inference-stack:loadtestPort: "${await freePort()}"\n`,
+  );
+  expect((await clone.run("npm", ["run", "setup", "--", "--yes"])).code).toBe(0);
+});
+
+afterAll(() => {
+  clone.remove();
+  docker("rmi", "-f", ...Object.keys(images).map((name) => tag(name as keyof typeof images)));
+});
+
+test("an update tells the last words of what ends, and takes it away, long before it waits no more", async () => {
+  await set("image", tag("speaks"));
+  const { code, output } = await up();
+  expect(code).not.toBe(0);
+  expect(output).toMatch(/the service's container \S+ ended with exit code 3 before it was ready/);
+  expect(output).toContain("the table of users is missing");
+  // What the provider says when it has waited for all its time.
+  expect(output).not.toContain("failed to be in healthy state");
+  expect(replicas()).toEqual([]);
+});
+
+test("memory that does not do is named with how much it was", async () => {
+  await set("image", tag("starves"));
+  const { code, output } = await up();
+  expect(code).not.toBe(0);
+  expect(output).toContain("ran out of memory before it was ready: it had 256MB");
+  expect(output).toContain("npx pulumi config set memory 512MB -s dev");
+  expect(replicas()).toEqual([]);
+});
+
+test("after it the next update needs nothing but what was wrong, put right", async () => {
+  await clone.pulumi("config", "rm", "image", "-s", "dev");
+  expect(await up()).toMatchObject({ code: 0 });
+  expect(await predict()).toBe(200);
+});
+
+test("Ctrl-C ends an update that waits, and what served goes on", async () => {
+  const served = replicas();
+  await set("image", tag("waits"));
+  // A terminal of its own: Ctrl-C comes from there, to all that runs in it.
+  const command = `${join(clone.dir, "node_modules/.bin/pulumi")} up --yes --skip-preview -s dev`;
+  const terminal = spawn("script", ["-qec", command, "/dev/null"], {
+    cwd: clone.dir,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let said = "";
+  terminal.stdout.on("data", (text: Buffer) => (said += text.toString()));
+  const ended = once(terminal, "close");
+  await until(() => Promise.resolve(replicas().length > served.length), 120);
+  terminal.stdin.write("\x03");
+  await ended;
+  expect(said).toContain("cancelling");
+  expect(said).not.toContain("failed to be in healthy state");
+  expect(replicas()).toEqual(served);
+  expect(await predict()).toBe(200);
+
+  await clone.pulumi("config", "rm", "image", "-s", "dev");
+  expect(await up()).toMatchObject({ code: 0 });
+  expect(await predict()).toBe(200);
+});
