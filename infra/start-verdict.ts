@@ -81,5 +81,6 @@ export function obituary(
     outOfMemory && key !== undefined
       ? `Give it more with \`npx pulumi config set ${key} ${memory * 2}MB -s ${stack}\`.`
       : `Mend what it says, then run \`npx pulumi up -s ${stack}\` again.`;
-  return `the ${part}'s ${kind} ${name} ${why}. ${instead} ${spoke}${next}`;
+  const who = kind === "service" ? `the Swarm service ${name}` : `the ${part}'s container ${name}`;
+  return `${who} ${why}. ${instead} ${spoke}${next}`;
 }

@@ -26,7 +26,17 @@ const ofStack = (stack) =>
   ].flatMap((filter) => ["--filter", filter]);
 
 /** @param {string} stack */
-const listing = (stack) => ["ps", "-a", "--no-trunc", ...ofStack(stack), "--format"];
+const containers = (stack) => ["ps", "-a", "--no-trunc", ...ofStack(stack), "--format"];
+
+/** @param {string} stack */
+const services = (stack) => ["service", "ls", ...ofStack(stack), "--format"];
+
+/**
+ * Nothing where the engine manages no Swarm.
+ * @param {string} stack
+ * @param {string} format
+ */
+const listServices = (stack, format) => docker([...services(stack), format]).catch(() => []);
 
 /**
  * Ids of containers that are new since `before` and not ready: without a word on their health they are
@@ -41,33 +51,67 @@ export const unready = (lines, before) =>
     .map(({ id }) => id);
 
 /**
- * What an interrupted update leaves waiting. `before` are the containers at its start; call the result
- * when it is interrupted. It goes on until this process ends: the CLI may just be making one more.
+ * Ids of Swarm services that have not all their tasks. Pure.
+ * @param {readonly string[]} lines "<id> <running>/<wanted>" as `docker service ls` says it
+ */
+export const incomplete = (lines) =>
+  lines.flatMap((line) => {
+    const [id = "", running, wanted] = line.split(/[ /]/);
+    return running === wanted ? [] : [id];
+  });
+
+/**
+ * Takes away the containers that are new and not ready.
+ * @param {string} stack
+ * @param {ReadonlySet<string>} before
+ */
+async function sweepContainers(stack, before) {
+  const ids = unready(await docker([...containers(stack), "{{.ID}} {{.Status}}"]), before);
+  if (ids.length > 0) await docker(["rm", "-f", "-v", ...ids]);
+}
+
+/**
+ * Takes away the services that are new and lack a task; one that is being changed goes back to what it was.
+ * @param {string} stack
+ * @param {ReadonlySet<string>} before
+ */
+async function sweepServices(stack, before) {
+  const all = await listServices(stack, "{{.ID}} {{.Replicas}}");
+  const made = incomplete(all).filter((id) => !before.has(id));
+  if (made.length > 0) await docker(["service", "rm", ...made]);
+  const state = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}";
+  for (const id of all.map((line) => line.split(" ")[0] ?? "").filter((id) => before.has(id))) {
+    const [word] = await docker(["service", "inspect", "--format", state, id]);
+    if (word === "updating") await docker(["service", "rollback", "--detach", id]);
+  }
+}
+
+/**
+ * What an interrupted update leaves waiting, against what is there now; call the result when it is
+ * interrupted. It goes on until this process ends: the CLI may just be making one more.
  * @param {string} stack
  */
 export function takeAwayUnready(stack) {
-  const before = docker([...listing(stack), "{{.ID}}"]).then(
-    (ids) => new Set(ids),
-    () => undefined,
-  );
+  const before = Promise.all([
+    docker([...containers(stack), "{{.ID}}"]),
+    listServices(stack, "{{.ID}}"),
+  ]).then((ids) => new Set(ids.flat()));
+  // Told of where it is used: without an engine nobody waits.
+  before.catch(() => undefined);
   let sweeping = false;
+  const sweep = async () => {
+    const known = await before;
+    await sweepContainers(stack, known);
+    await sweepServices(stack, known);
+  };
+  const again = () => {
+    void sweep()
+      .catch(() => undefined)
+      .then(() => setTimeout(again, everyMs).unref());
+  };
   return () => {
-    if (sweeping) return;
+    if (!sweeping) again();
     sweeping = true;
-    const sweep = async () => {
-      const known = await before;
-      if (known === undefined) return;
-      const found = await docker([...listing(stack), "{{.ID}} {{.Status}}"]);
-      const ids = unready(found, known);
-      if (ids.length > 0) await docker(["rm", "-f", "-v", ...ids]);
-    };
-    const again = () => {
-      // An engine that does not answer has nothing that could be waited for.
-      void sweep()
-        .catch(() => undefined)
-        .then(() => setTimeout(again, everyMs).unref());
-    };
-    again();
   };
 }
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { unready } from "./interrupt.mjs";
+import { incomplete, unready } from "./interrupt.mjs";
 
 describe("an interrupted update takes away", () => {
   test("what it made and what is not ready", () => {
@@ -16,6 +16,10 @@ describe("an interrupted update takes away", () => {
     ];
     expect(unready(lines, new Set(["old"]))).toEqual(["a", "c", "d", "e"]);
   });
+});
+
+test("a Swarm service that lacks a task waits for it", () => {
+  expect(incomplete(["a 1/2", "b 3/3", "c 0/1", "d 2/2 (max 1 per node)"])).toEqual(["a", "c"]);
 });
 
 // A launcher whose child counts the signals that it hears, until it has heard none for a second.
