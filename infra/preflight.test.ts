@@ -3,6 +3,7 @@ import { parseConfig } from "./config.ts";
 import { checkLeast, checkLimits } from "./preflight.ts";
 
 const engine = {
+  ID: "an engine",
   NCPU: 2,
   MemTotal: 4 * 1024 ** 3,
   Swarm: { LocalNodeState: "inactive", ControlAvailable: false },

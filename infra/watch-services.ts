@@ -54,14 +54,14 @@ export function startOf(name: string, part: Part, tasks: readonly Task[]): Start
   };
 }
 
-const idsOf = async (stack: string): Promise<string[]> => {
+const idsOf = async (identity: string): Promise<string[]> => {
   const declared = ["--filter", `label=${label.declared}`];
-  const ids = await docker("service", "ls", "-q", ...ofStack(stack), ...declared);
+  const ids = await docker("service", "ls", "-q", ...ofStack(identity), ...declared);
   return ids.split("\n").filter(Boolean);
 };
 
-const servicesOf = async (stack: string): Promise<Service[]> => {
-  const ids = await idsOf(stack);
+const servicesOf = async (identity: string): Promise<Service[]> => {
+  const ids = await idsOf(identity);
   return ids.length === 0 ? [] : dockerJson("service", "inspect", "--format", "{{json .}}", ...ids);
 };
 
@@ -87,11 +87,11 @@ async function judge(stack: string, service: Service, isNew: boolean): Promise<b
 }
 
 /** Watches the services that the running update makes or changes; it does not keep the program. */
-export async function watchServices(stack: string): Promise<void> {
-  const before = new Map((await servicesOf(stack)).map((one) => [one.ID, one.UpdateStatus]));
+export async function watchServices(stack: string, identity: string): Promise<void> {
+  const before = new Map((await servicesOf(identity)).map((one) => [one.ID, one.UpdateStatus]));
   const settled = new Set<string>();
   const look = async (): Promise<void> => {
-    for (const service of await servicesOf(stack)) {
+    for (const service of await servicesOf(identity)) {
       const { ID, UpdateStatus } = service;
       const isNew = !before.has(ID);
       const failed =

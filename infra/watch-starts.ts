@@ -34,8 +34,8 @@ const declared = ["--filter", `label=${label.declared}`];
 const mebibyte = 1024 ** 2;
 
 /** Containers that the program declared and the engine has. */
-const containersOf = async (stack: string): Promise<ReadonlySet<string>> =>
-  new Set((await docker("ps", "-aq", "--no-trunc", ...ofStack(stack), ...declared)).split("\n"));
+const containersOf = async (identity: string): Promise<ReadonlySet<string>> =>
+  new Set((await docker("ps", "-aq", "--no-trunc", ...ofStack(identity), ...declared)).split("\n"));
 
 /** Tells of a container that will never be ready, then takes it away. */
 async function bury(stack: string, id: string, start: Omit<Start, "kind">): Promise<void> {
@@ -60,8 +60,8 @@ async function bury(stack: string, id: string, start: Omit<Start, "kind">): Prom
  * Watches the containers that the running update makes, until the program ends. What was there before is
  * left alone, and so is what was ready once.
  */
-export async function watchStarts(stack: string): Promise<void> {
-  const before = await containersOf(stack);
+export async function watchStarts(stack: string, identity: string): Promise<void> {
+  const before = await containersOf(identity);
   const watched = new Map<string, Watched>();
   const actions = ["oom", "die", "health_status"].flatMap((event) => [
     "--filter",
@@ -71,7 +71,7 @@ export async function watchStarts(stack: string): Promise<void> {
     "docker",
     [
       ...["-H", dockerHost(), "events", "--format", "{{json .}}", "--filter", "type=container"],
-      ...[...actions, ...ofStack(stack), ...declared],
+      ...[...actions, ...ofStack(identity), ...declared],
     ],
     { stdio: ["ignore", "pipe", "ignore"] },
   );

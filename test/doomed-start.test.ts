@@ -1,10 +1,11 @@
 // What an update starts and what never gets ready: told of in its own words, and taken away.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { identityOf, type State } from "../toolchain/launcher/state.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
 import { type Clone, docker, dockerLines, freshClone } from "./clone.ts";
 import { until } from "./loadtest/processes.ts";
@@ -24,11 +25,20 @@ let apiUrl: string;
 const set = (key: string, value: string) =>
   clone.pulumi("config", "set", key, "-s", "dev", "--", value);
 const up = () => clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
-const replicas = () =>
-  dockerLines(
-    ...["ps", "-aq", "--no-trunc", "--filter", `label=inference-stack.clone=${clone.id}`],
-    ...["--filter", "label=inference-stack.part=service"],
+/** Containers of the service, those too that do not run. */
+const replicas = () => {
+  const file = join(clone.dir, ".state/backend/.pulumi/stacks/inference-stack/dev.json");
+  const { checkpoint } = JSON.parse(readFileSync(file, "utf8")) as {
+    checkpoint: { latest?: { resources?: State } };
+  };
+  return dockerLines(
+    ...["ps", "-aq", "--no-trunc", "--filter", "label=inference-stack.part=service"],
+    ...[
+      "--filter",
+      `label=inference-stack.clone=${identityOf(checkpoint.latest?.resources) ?? ""}`,
+    ],
   );
+};
 const predict = async () => {
   const body = JSON.stringify({
     sepal_length: 5.1,

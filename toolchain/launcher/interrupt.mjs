@@ -3,7 +3,8 @@
 // taken away: its provider ends at once, with an error that the state records.
 import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
-import { cloneId, label } from "../clone.mjs";
+import { label } from "../clone.mjs";
+import { identityOf, readState } from "./state.mjs";
 
 const run = promisify(execFile);
 const everyMs = 500;
@@ -17,26 +18,21 @@ async function docker(args) {
   return stdout.trim().split("\n").filter(Boolean);
 }
 
-/** @param {string} stack */
-const ofStack = (stack) =>
-  [
-    `label=${label.clone}=${cloneId}`,
-    `label=${label.stack}=${stack}`,
-    `label=${label.declared}`,
-  ].flatMap((filter) => ["--filter", filter]);
+const declared = ["--filter", `label=${label.declared}`];
 
-/** @param {string} stack */
-const containers = (stack) => ["ps", "-a", "--no-trunc", ...ofStack(stack), "--format"];
+/** Of one stack, or of all. @param {string} [identity] */
+const of = (identity) => [
+  ...declared,
+  ...(identity === undefined ? [] : ["--filter", `label=${label.clone}=${identity}`]),
+];
 
-/** @param {string} stack */
-const services = (stack) => ["service", "ls", ...ofStack(stack), "--format"];
+/** @param {string} format @param {string} [identity] */
+const listContainers = (format, identity) =>
+  docker(["ps", "-a", "--no-trunc", ...of(identity), "--format", format]);
 
-/**
- * Nothing where the engine manages no Swarm.
- * @param {string} stack
- * @param {string} format
- */
-const listServices = (stack, format) => docker([...services(stack), format]).catch(() => []);
+/** None where the engine manages no Swarm. @param {string} format @param {string} [identity] */
+const listServices = (format, identity) =>
+  docker(["service", "ls", ...of(identity), "--format", format]).catch(() => []);
 
 /**
  * Ids of containers that are new since `before` and not ready: without a word on their health they are
@@ -62,21 +58,21 @@ export const incomplete = (lines) =>
 
 /**
  * Takes away the containers that are new and not ready.
- * @param {string} stack
+ * @param {string} identity of the stack
  * @param {ReadonlySet<string>} before
  */
-async function sweepContainers(stack, before) {
-  const ids = unready(await docker([...containers(stack), "{{.ID}} {{.Status}}"]), before);
+async function sweepContainers(identity, before) {
+  const ids = unready(await listContainers("{{.ID}} {{.Status}}", identity), before);
   if (ids.length > 0) await docker(["rm", "-f", "-v", ...ids]);
 }
 
 /**
  * Takes away the services that are new and lack a task; one that is being changed goes back to what it was.
- * @param {string} stack
+ * @param {string} identity of the stack
  * @param {ReadonlySet<string>} before
  */
-async function sweepServices(stack, before) {
-  const all = await listServices(stack, "{{.ID}} {{.Replicas}}");
+async function sweepServices(identity, before) {
+  const all = await listServices("{{.ID}} {{.Replicas}}", identity);
   const made = incomplete(all).filter((id) => !before.has(id));
   if (made.length > 0) await docker(["service", "rm", ...made]);
   const state = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}";
@@ -90,25 +86,30 @@ async function sweepServices(stack, before) {
  * What an interrupted update leaves waiting, against what is there now; call the result when it is
  * interrupted. It goes on until this process ends: the CLI may just be making one more.
  * @param {string} stack
+ * @param {NodeJS.ProcessEnv} env of the CLI
  */
-export function takeAwayUnready(stack) {
-  const before = Promise.all([
-    docker([...containers(stack), "{{.ID}}"]),
-    listServices(stack, "{{.ID}}"),
-  ]).then((ids) => new Set(ids.flat()));
+export function takeAwayUnready(stack, env) {
+  const before = Promise.all([listContainers("{{.ID}}"), listServices("{{.ID}}")]).then(
+    (ids) => new Set(ids.flat()),
+  );
   // Told of where it is used: without an engine nobody waits.
   before.catch(() => undefined);
-  let sweeping = false;
+  /** @type {string | undefined} */
+  let identity;
   const sweep = async () => {
     const known = await before;
-    await sweepContainers(stack, known);
-    await sweepServices(stack, known);
+    // A first update has it only since then.
+    identity ??= identityOf(readState(stack, env));
+    if (identity === undefined) return;
+    await sweepContainers(identity, known);
+    await sweepServices(identity, known);
   };
   const again = () => {
     void sweep()
       .catch(() => undefined)
       .then(() => setTimeout(again, everyMs).unref());
   };
+  let sweeping = false;
   return () => {
     if (!sweeping) again();
     sweeping = true;
