@@ -9,7 +9,7 @@ const engine = {
   Swarm: { LocalNodeState: "inactive", ControlAvailable: false },
 };
 const check = (values: Record<string, string>) => () => {
-  const config = parseConfig({ values, secretKeys: new Set() });
+  const config = parseConfig({ stack: "dev", values, secretKeys: new Set() });
   checkLeast("dev", config);
   checkLimits("dev", config, engine);
 };
