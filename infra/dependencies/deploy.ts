@@ -29,18 +29,10 @@ const script = (name: string): WorkloadFile => ({
   content: readFileSync(join(import.meta.dirname, name), "utf8"),
 });
 
-// The connection is read once and handed on: it must not become an argument.
-const publishIfEmpty = `connection=$(cat)
-model() { printf %s "$connection" | npm run -s model -- "$@" --name "$MODEL" --connection - 2>&1; }
-if said=$(model list); then exit 0; fi
-case $said in
-  *"there is no registered model"*) model publish service/models/iris ;;
-  *) printf '%s\\n' "$said" >&2; exit 1 ;;
-esac`;
-
 /**
- * MLflow, its database where it has one of its own, and an S3 store on a network of their own, nothing of them published. Their data survives
- * as `keepData` says. With `s3Url` configured, artifacts go to that store instead of a new one.
+ * MLflow, its database where it has one of its own, and an S3 store on a network of their own, nothing
+ * of them published. Their data survives as `keepData` says. With `s3Url` configured, artifacts go to
+ * that store instead of a new one.
  */
 export class DeployedDependencies extends pulumi.ComponentResource implements Dependencies {
   readonly settings: Readonly<Record<string, string>>;
@@ -176,15 +168,17 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
     const published = new command.local.Command(
       "demonstration-model",
       {
-        create: publishIfEmpty,
+        create: "node_modules/.bin/node toolchain/model/served.ts",
         dir: root,
-        environment: { MODEL: config.model, DOCKER_HOST: dockerHost() },
+        environment: { STACK: stack.name, DOCKER_HOST: dockerHost() },
+        // It is secret, and must not become an argument.
         stdin: this.registry.apply((connection) => JSON.stringify(connection)),
         triggers: [...mlflow.ids],
       },
       { ...child, additionalSecretOutputs: ["stdout", "stderr"] },
     );
     this.ready = [published];
-    this.registerOutputs({});
+    // Known before there is a model: `npm run model` finds it here when `up` ends for the lack of one.
+    this.registerOutputs({ registry: this.registry });
   }
 }

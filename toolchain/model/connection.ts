@@ -31,7 +31,7 @@ const schema = z.strictObject({
 /** Where MLflow and S3 are, and how to prove to them who we are. */
 export type Connection = z.infer<typeof schema>;
 
-/** The stack's output with its connection: a JSON object as above, marked secret. */
+/** What the stack, and before it is up its dependencies, put out: a JSON object as above, secret. */
 export const OUTPUT = "registry";
 
 /**
@@ -49,24 +49,44 @@ export async function readConnection(path: string): Promise<Connection> {
 }
 
 /**
- * The connection of a stack that is up.
+ * The connection of a stack whose registry is up, if nothing else of it is: an `up` that lacks the
+ * model to serve ends before the stack has outputs, and the model is to be published then.
  * @throws SetupError when it has none.
  */
 export async function connectionOfStack(stack: string): Promise<Connection> {
   const pulumi = join(root, "node_modules", ".bin", "pulumi");
-  const args = ["stack", "output", OUTPUT, "--json", "--show-secrets", "--stack", stack];
-  try {
-    const { stdout } = await promisify(execFile)(pulumi, ["--non-interactive", ...args], {
-      cwd: root,
-    });
-    return parse(stdout, `the stack ${stack}`);
-  } catch (cause) {
-    if (cause instanceof SetupError) throw cause;
+  const args = ["--non-interactive", "stack", "export", "--show-secrets", "--stack", stack];
+  const state = await promisify(execFile)(pulumi, args, { cwd: root, maxBuffer: 1024 ** 3 }).catch(
+    // It carries the state, which holds secrets.
+    () => ({ stdout: "{}" }),
+  );
+  const found = registryIn(JSON.parse(state.stdout) as Exported);
+  if (found === undefined) {
     throw new SetupError(
       `the stack ${stack} has no registry: bring it up with one (\`npx pulumi config set dependencies deploy -s ${stack} && npx pulumi up -s ${stack}\`), or name a file with --connection`,
-      { cause },
     );
   }
+  return parse(found, `the stack ${stack}`);
+}
+
+/** The part of a stack's exported state that is read here. */
+interface Exported {
+  readonly deployment?: {
+    readonly resources?: readonly {
+      readonly type: string;
+      readonly outputs?: { readonly [OUTPUT]?: { readonly plaintext?: string } };
+    }[];
+  };
+}
+
+/**
+ * The connection in a stack's exported state, as JSON. That of its dependencies is newer than the
+ * stack's own output where the last `up` did not come to its end.
+ */
+export function registryIn({ deployment }: Exported): string | undefined {
+  const of = (type: string): string | undefined =>
+    deployment?.resources?.find((each) => each.type === type)?.outputs?.[OUTPUT]?.plaintext;
+  return of("inference-stack:index:Dependencies") ?? of("pulumi:pulumi:Stack");
 }
 
 function parse(json: string, where: string): Connection {
