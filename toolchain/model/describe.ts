@@ -37,9 +37,21 @@ const versions = z.object({
   ),
 });
 
+const backedUp = z.object({
+  models: z.array(
+    z.object({
+      name: z.string(),
+      aliases: z.record(z.string(), z.string()),
+      versions: z.array(
+        z.object({ version: z.string(), digest: z.string(), done: z.string().optional() }),
+      ),
+    }),
+  ),
+});
+
 /** The result of a command, for people. */
 export function describe(
-  command: "publish" | "list" | "promote" | "rollback",
+  command: "publish" | "list" | "promote" | "rollback" | "export" | "import",
   result: unknown,
 ): string {
   switch (command) {
@@ -76,6 +88,23 @@ export function describe(
       const moved = alias.parse(result);
       const before = moved.before === null ? "" : `, before at ${moved.before}`;
       return `${moved.alias} of ${moved.name} points at version ${moved.version}${before}\n`;
+    }
+    case "export":
+    case "import": {
+      const { models } = backedUp.parse(result);
+      const rows = models.flatMap(({ name, aliases, versions: each }) =>
+        each.map(({ version, digest, done }) => [
+          name,
+          version,
+          Object.keys(aliases)
+            .filter((alias) => aliases[alias] === version)
+            .join(",") || "-",
+          digest.slice(0, 12),
+          ...(done === undefined ? [] : [done]),
+        ]),
+      );
+      const head = ["model", "version", "aliases", "digest"];
+      return `${table([command === "import" ? [...head, "done"] : head, ...rows])}\n`;
     }
   }
 }

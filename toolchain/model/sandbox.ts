@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink, writeFile, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import type { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { folderId, label } from "../clone.mjs";
 import { SetupError } from "../errors.mjs";
 import { run } from "../process.mjs";
@@ -12,8 +14,9 @@ import type { Connection } from "./connection.ts";
 
 /** What the Python side is asked to do: see python/main.py. */
 export interface Request {
-  readonly command: "publish" | "list" | "promote" | "rollback";
-  readonly name: string;
+  readonly command: "publish" | "list" | "promote" | "rollback" | "export" | "import";
+  /** The registered model; for a backup all of them without it. */
+  readonly name: string | undefined;
   readonly [key: string]: unknown;
 }
 
@@ -24,6 +27,10 @@ export interface Job {
   readonly model?: string;
   /** A file to hand in as `sample`. */
   readonly sample?: string;
+  /** A backup to hand in, which is read as a stream: once to check it, once more to import it. */
+  readonly backup?: string;
+  /** Where an exported backup is written to. */
+  readonly output?: Writable;
   readonly onProgress: (line: string) => void;
 }
 
@@ -33,17 +40,27 @@ const HARDENED = [
   "--security-opt=no-new-privileges",
   "--log-driver=none",
 ];
-/** The longest a job may take, in ms. */
+/** The longest a job may take, in ms; one with a backup, from one thing that it says to the next. */
 const PATIENCE_MS = 15 * 60_000;
+
+/** What the result begins with where standard output is a backup. */
+const RESULT = "result: ";
 
 const code = (name: string): string => join(import.meta.dirname, name);
 
-// The archive is read inside the container, where there is nothing of ours to overwrite.
+// The archive is read inside the container, where there is nothing of ours to overwrite. A backup is
+// its last members, and may be larger than the memory that there is to write on.
 const BOOT = `import sys, tarfile
-tarfile.open(fileobj=sys.stdin.buffer, mode="r|").extractall("/tmp/job")
+job = tarfile.open(fileobj=sys.stdin.buffer, mode="r|")
+while (member := job.next()) and not member.name.startswith("backup"):
+    job.extract(member, "/tmp/job")
+def passes(member):
+    while member:
+        yield job.extractfile(member)
+        member = job.next()
 sys.path.insert(0, "/tmp/job/code")
 import main
-main.run("/tmp/job")`;
+main.run("/tmp/job", passes(member))`;
 
 /**
  * Runs a job in a container of its own: not root, nothing to write on but memory, no capabilities,
@@ -74,8 +91,8 @@ export async function runInSandbox(job: Job): Promise<unknown> {
       ...["--opt=com.docker.network.bridge.inhibit_ipv4=true", name],
     );
     await startEgress(`${name}-egress`, name, labels, job.connection);
-    await fillStage(stage, job);
-    return await python(stage, job, [
+    const staged = await fillStage(stage, job);
+    return await python(stage, staged, job, [
       ...["run", "--rm", "--interactive", `--name=${name}-python`, `--network=${name}`, ...labels],
       // Names beyond the network go to an address that is nobody's.
       ...["--dns=192.0.2.1", "--user=10001:10001", ...HARDENED],
@@ -112,26 +129,45 @@ function hostAndPort(address: string): string {
   return `${hostname}:${port || (protocol === "https:" ? "443" : "80")}`;
 }
 
-/** Everything the job needs, to be sent as one archive: nothing secret is an argument or a setting. */
+/**
+ * Everything the job needs, to be sent as one archive: nothing secret is an argument or a setting.
+ * Returns the names of what is there in the order to be sent.
+ */
 async function fillStage(
   stage: string,
-  { request, connection, model, sample }: Job,
-): Promise<void> {
+  { request, connection, model, sample, backup }: Job,
+): Promise<string[]> {
   const content = { ...request, connection: { ...connection, proxy: "http://egress:3128" } };
   await writeFile(join(stage, "request.json"), JSON.stringify(content), { mode: 0o600 });
   await symlink(code("python"), join(stage, "code"));
+  const names = ["code", "request.json"];
   for (const [folder, path] of Object.entries({ model, sample })) {
     if (path === undefined) continue;
     await mkdir(join(stage, folder));
     await symlink(path, join(stage, folder, basename(path)));
+    names.push(folder);
   }
+  for (const name of backup === undefined ? [] : ["backup-to-check", "backup-to-import"]) {
+    await symlink(backup ?? "", join(stage, name));
+    names.push(name);
+  }
+  return names;
 }
 
-function python(stage: string, { onProgress }: Job, args: readonly string[]): Promise<unknown> {
+function python(
+  stage: string,
+  staged: readonly string[],
+  { onProgress, backup, output }: Job,
+  args: readonly string[],
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const archive = spawn(
       "tar",
-      ["--create", "--dereference", "--exclude=__pycache__", "--file=-", "--directory", stage, "."],
+      [
+        // The same backup twice is no link.
+        ...["--create", "--dereference", "--hard-dereference", "--exclude=__pycache__"],
+        ...["--file=-", "--directory", stage, ...staged],
+      ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const container = spawn("docker", args, { stdio: ["pipe", "pipe", "pipe"] });
@@ -141,27 +177,37 @@ function python(stage: string, { onProgress }: Job, args: readonly string[]): Pr
     archive.stdout.pipe(container.stdin);
     let out = "";
     let failure = "";
-    container.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
+    let unwritten: Error | undefined;
+    const written = output
+      ? pipeline(container.stdout, output).catch((cause: unknown) => {
+          unwritten = cause as Error;
+          container.kill();
+        })
+      : container.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
     let rest = "";
     container.stderr.setEncoding("utf8").on("data", (text: string) => {
+      if (backup !== undefined || output) timer.refresh();
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
         // The message is the last thing said, and may have many lines.
         if (failure !== "" || line.startsWith("error: ")) failure += `${line}\n`;
+        else if (output && line.startsWith(RESULT)) out = line.slice(RESULT.length);
         else if (line.trim() !== "") onProgress(line);
       }
     });
     container.once("error", reject);
-    container.once("close", (status) => {
+    const ended = async (status: number | null): Promise<unknown> => {
       clearTimeout(timer);
-      if (status === 0) {
-        resolve(JSON.parse(out));
-        return;
-      }
+      await written;
+      if (unwritten) throw new SetupError(`it cannot be written: ${unwritten.message}`);
+      if (status === 0) return JSON.parse(out);
       const said = failure.replace(/^error: /, "").trimEnd();
       const killed = status === 137 ? "it needed more than 2 GB of memory or was killed" : "";
-      reject(new SetupError(said || killed || `the converter ended with code ${status ?? "?"}`));
+      throw new SetupError(said || killed || `the converter ended with code ${status ?? "?"}`);
+    };
+    container.once("close", (status) => {
+      ended(status).then(resolve, reject);
     });
   });
 }

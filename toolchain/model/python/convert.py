@@ -13,6 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 
 import double_operators
+from refused import Refused
 
 # Both known to the ONNX Runtime that serves; nothing here needs a newer one.
 OPSETS = {"": 19, "ai.onnx.ml": 3}
@@ -20,10 +21,6 @@ LABELS_AGREE = 0.999
 TOLERANCE = 1e-5
 # The name of the one input of a model that takes all features as one table.
 TABLE = "input"
-
-
-class Refused(Exception):
-    """Something the person who publishes can change; shown without a traceback."""
 
 
 @dataclasses.dataclass

@@ -1,13 +1,16 @@
 """Runs one request about registered models; alone in a container, as unpickling runs foreign code.
 
 A job is a folder: `request.json`, for `publish` also what is published under `model/` and perhaps
-sample rows under `sample/`. Progress goes to standard error, the result as
-JSON to standard output. Ends with 1, and one message, when the request cannot be carried out.
+sample rows under `sample/`; for `import` a backup is read beside it, twice. Progress goes to standard
+error, the result as JSON to standard output, which `export` writes its backup to: its result is the
+last line of progress, after `result: `. Ends with 1, and one message, when the request cannot be
+carried out.
 """
 
 import json
 import os
 import sys
+import tarfile
 import tempfile
 import warnings
 from pathlib import Path
@@ -52,13 +55,16 @@ def connect(request):
     os.environ.update({key: value for key, value in settings.items() if value})
 
 
-def main(folder):
+def main(folder, passes):
     warnings.filterwarnings("ignore")
     request = json.loads((folder / "request.json").read_text())
     connect(request)
+    # Standard output is the result's or the backup's alone, whatever a library prints.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     from registry import Registry
 
-    registry = Registry(request["name"])
+    registry = Registry(request.get("name"))
     command = request["command"]
     if command == "publish":
         from publish import publish
@@ -70,20 +76,34 @@ def main(folder):
         result = registry.promote(request["alias"], request["version"])
     elif command == "rollback":
         result = registry.rollback(request["alias"])
+    elif command == "export":
+        from backup import export
+
+        if request.get("name"):
+            registry.model()
+        result = export(registry.client, request.get("name"), out, say)
+        out.flush()
+        say(f"result: {json.dumps(result)}")
+        return
+    elif command == "import":
+        from restore import restore
+
+        result = restore(registry.client, request.get("name"), passes, say)
     else:
         raise ValueError(f"unknown command {command}")
-    json.dump(result, sys.stdout)
-    print(flush=True)
+    out.write(json.dumps(result).encode() + b"\n")
+    out.flush()
 
 
-def run(folder):
+def run(folder, passes=iter(())):
+    """Carries out the job in `folder`; `passes` gives a backup's bytes, once for each time it is read."""
     try:
-        main(Path(folder))
+        main(Path(folder), passes)
     except Exception as error:
-        from convert import Refused
+        from refused import Refused
         from mlflow.exceptions import MlflowException
 
-        if not isinstance(error, (Refused, MlflowException, OSError)):
+        if not isinstance(error, (Refused, MlflowException, OSError, tarfile.TarError)):
             raise
         say(f"error: {error}")
         sys.exit(1)

@@ -1,8 +1,5 @@
 """Makes a checked ONNX version of a model and registers it."""
 
-import hashlib
-import json
-import tempfile
 from pathlib import Path
 
 import joblib
@@ -17,10 +14,11 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from sklearn.base import is_classifier
 
 import sample as rows
-from convert import TABLE, Refused, convert, is_text
-from registry import DIGEST_TAG
+from artifacts import Artifacts, digest_of
+from convert import TABLE, convert, is_text
+from refused import Refused
+from registry import DIGEST_TAG, EXPERIMENT, SOURCE_TAG
 
-EXPERIMENT = "inference-stack"
 ORT_TYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -69,8 +67,8 @@ def publish(request, folder, registry, say):
         if agreement:
             mlflow.log_dict(report(agreement), "agreement.json")
             mlflow.log_metric("agreement", agreement.share)
-    digest = digest_of_stored(logged.model_id)
-    tags = {DIGEST_TAG: digest, "inference-stack.source": source}
+    digest = digest_of(Artifacts.of_logged(registry.client, logged.model_id).sums())
+    tags = {DIGEST_TAG: digest, SOURCE_TAG: source}
     version = registry.register(logged.model_id, run.info.run_id, tags)
     result = {"name": registry.name, "version": str(version.version), "digest": digest}
     if agreement:
@@ -244,23 +242,3 @@ def mlflow_type(kind):
         "int32": DataType.integer,
         "bool": DataType.boolean,
     }.get(kind.name, DataType.string)
-
-
-def digest_of_stored(model_id):
-    """SHA-256 over the `sha256sum` lines of the files as the store hands them out again."""
-    location = mlflow.tracking.MlflowClient().get_logged_model(model_id).artifact_location
-    with tempfile.TemporaryDirectory() as folder:
-        mlflow.artifacts.download_artifacts(location, dst_path=folder)
-        [inner] = [each for each in Path(folder).iterdir()]
-        base = inner if inner.is_dir() and not (Path(folder) / "MLmodel").exists() else Path(folder)
-        files = sorted(
-            str(each.relative_to(base).as_posix()).encode() for each in base.rglob("*") if each.is_file()
-        )
-        lines = b"".join(
-            hashlib.sha256((base / name.decode()).read_bytes()).hexdigest().encode()
-            + b"  "
-            + name
-            + b"\n"
-            for name in files
-        )
-    return hashlib.sha256(lines).hexdigest()

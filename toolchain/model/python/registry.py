@@ -5,9 +5,12 @@ import json
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from convert import Refused
+from refused import Refused
 
+EXPERIMENT = "inference-stack"
 DIGEST_TAG = "inference-stack.sha256"
+# What a version was made of, as it was named.
+SOURCE_TAG = "inference-stack.source"
 # What an alias pointed at before, newest last: what a rollback goes back through.
 BEFORE_TAG = "inference-stack.before."
 REMEMBERED = 20
@@ -45,7 +48,7 @@ class Registry:
                     "created": each.creation_timestamp,
                     "digest": each.tags.get(DIGEST_TAG),
                     "onnx": DIGEST_TAG in each.tags,
-                    "source": each.tags.get("inference-stack.source"),
+                    "source": each.tags.get(SOURCE_TAG),
                 }
                 for each in sorted(found, key=lambda each: int(each.version), reverse=True)
             ],

@@ -6,7 +6,8 @@ from sklearn import impute, preprocessing
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
-from convert import Refused, is_text
+from convert import is_text
+from refused import Refused
 
 ROWS = 1000
 

@@ -1,0 +1,2 @@
+class Refused(Exception):
+    """Something that the person who asked can change; shown without a traceback."""
