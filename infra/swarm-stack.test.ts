@@ -171,7 +171,7 @@ describe("the declared swarm stack", () => {
     // The provider waits no longer than 20 minutes for anything.
     expect(convergeSeconds({ ...pace, replicas: 32, startSeconds: 150 })).toBe(19 * 60);
     await declare();
-    expect(service("inference").convergeConfig).toMatchObject({ timeout: "5m30s" });
+    expect(service("inference").convergeConfig).toMatchObject({ timeout: "6m30s" });
   });
 
   test("makes the Swarm before any network, so that it is left last: nothing is on one then", async () => {

@@ -186,7 +186,7 @@ export function parseSettings(
   });
   const settings = FOLLOWING.reduce<ServiceSettings>(
     (so, [key, from]) => (told(key) === undefined ? { ...so, [key]: from(so) } : so),
-    Object.fromEntries(values),
+    Object.fromEntries(values) as ServiceSettings,
   );
   const { headerTimeout, requestTimeout } = settings;
   if (headerTimeout > requestTimeout) {

@@ -5,12 +5,13 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { createHash } from "node:crypto";
 import { root, stateDir } from "../toolchain/clone.mjs";
 
 export interface Result {
@@ -23,7 +24,10 @@ export interface Result {
 /** A copy of the project as a newcomer has it: what git tracks, and nothing that was made here. */
 export interface Clone {
   readonly dir: string;
+  /** The identity of the stack that it has up, or had up last: one at a time. */
   readonly id: string;
+  /** That of a stack that it has up beside others. */
+  identity(stack: string): string | undefined;
   run(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Result>;
   pulumi(...args: string[]): Promise<Result>;
   /** Ids of this clone's containers of a part. */
@@ -78,6 +82,22 @@ export const dockerLines = (...args: string[]): string[] =>
     .split("\n")
     .filter(Boolean);
 
+/** The identity of a stack that a clone has up, of any unless named, as the file of its own backend has it. */
+function identityIn(dir: string, stack?: string): string | undefined {
+  const folder = join(dir, ".state", "backend", ".pulumi", "stacks", "inference-stack");
+  if (!existsSync(folder)) return undefined;
+  for (const file of readdirSync(folder).filter((name) =>
+    stack === undefined ? name.endsWith(".json") : name === `${stack}.json`,
+  )) {
+    const { checkpoint } = JSON.parse(readFileSync(join(folder, file), "utf8")) as {
+      checkpoint: { latest?: { resources?: { urn: string; outputs?: { stdout?: string } }[] } };
+    };
+    const found = checkpoint.latest?.resources?.find(({ urn }) => urn.endsWith("::identity"));
+    if (found?.outputs?.stdout) return found.outputs.stdout;
+  }
+  return undefined;
+}
+
 export function freshClone(name: string): Clone {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), `inference-stack-${name}-`)));
   const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], {
@@ -95,22 +115,26 @@ export function freshClone(name: string): Clone {
   git("init", "-q");
   git("add", "-A");
   git("commit", "-qm", "a fresh clone");
-  const id = createHash("sha256").update(dir).digest("hex").slice(0, 8);
-  const mine = ["--filter", `label=inference-stack.clone=${id}`];
+  let last = "of-no-stack";
+  const identity = () => (last = identityIn(dir) ?? last);
+  const noting = async (...given: Parameters<typeof run>): Promise<Result> => {
+    const result = await run(...given);
+    identity();
+    return result;
+  };
   return {
     dir,
-    id,
-    run: (command, args, env) => run(dir, command, args, env),
+    get id() {
+      return identity();
+    },
+    identity: (stack) => identityIn(dir, stack),
+    run: (command, args, env) => noting(dir, command, args, env),
     pulumi: (...args) =>
-      run(dir, join(dir, "node_modules", ".bin", "pulumi"), ["--non-interactive", ...args]),
+      noting(dir, join(dir, "node_modules", ".bin", "pulumi"), ["--non-interactive", ...args]),
     containers: (part) =>
       dockerLines(
-        "ps",
-        "-q",
-        "--no-trunc",
-        ...mine,
-        "--filter",
-        `label=inference-stack.part=${part}`,
+        ...["ps", "-q", "--no-trunc", "--filter", `label=inference-stack.clone=${identity()}`],
+        ...["--filter", `label=inference-stack.part=${part}`],
       ),
     remove: () => {
       if (existsSync(join(dir, "node_modules"))) {

@@ -184,9 +184,9 @@ test("a Swarm that was left by hand is made again, and one up with a refresh bri
   await stack.destroy();
   await stack.upWith();
   engine.docker("network", "create", "side");
-  const labels = [`clone=${stack.clone.id}`, "stack=swarm"].flatMap((label) => [
-    ...["--label", `inference-stack.${label}`],
-  ]);
+  const labels = [`clone=${stack.clone.identity("swarm") ?? ""}`, "stack=swarm"].flatMap(
+    (label) => [...["--label", `inference-stack.${label}`]],
+  );
   // As MLflow and its store, on a network of this engine.
   for (const name of ["left", "right"]) run(name, "--network", "side", ...labels);
   engine.docker("swarm", "leave", "--force");

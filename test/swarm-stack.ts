@@ -155,7 +155,7 @@ export class SwarmStack {
   #mine(part?: string): string[] {
     const filter = (label: string) => ["--filter", `label=inference-stack.${label}`];
     return [
-      ...filter(`clone=${this.clone.id}`),
+      ...filter(`clone=${this.clone.identity("swarm") ?? ""}`),
       ...(part === undefined ? [] : filter(`part=${part}`)),
     ];
   }
