@@ -184,10 +184,10 @@ export function parseSettings(
     }
     return [key, parsed];
   });
-  const settings = FOLLOWING.reduce<ServiceSettings>(
-    (so, [key, from]) => (told(key) === undefined ? { ...so, [key]: from(so) } : so),
-    Object.fromEntries(values) as ServiceSettings,
-  );
+  let settings = Object.fromEntries(values) as ServiceSettings;
+  for (const [key, from] of FOLLOWING) {
+    if (told(key) === undefined) settings = { ...settings, [key]: from(settings) };
+  }
   const { headerTimeout, requestTimeout } = settings;
   if (headerTimeout > requestTimeout) {
     throw new SettingsError(

@@ -11,11 +11,11 @@ import { type Clone, docker, dockerLines, freshClone } from "./clone.ts";
 import { until } from "./loadtest/processes.ts";
 import { freePort } from "./port.ts";
 
-/** Images that run as the service would, and never are it. */
+/** Images that are run as the service is, and never are it: what each does instead. */
 const images = {
-  speaks: ["bash", "-c", "echo 'the table of users is missing' >&2; exit 3"],
-  starves: ["node", "-e", "const a = []; for (;;) a.push(Buffer.alloc(1e6, 1))"],
-  waits: ["sleep", "1000"],
+  speaks: "echo 'the table of users is missing' >&2; exit 3",
+  starves: "exec node -e 'const a = []; for (;;) a.push(Buffer.alloc(1e6, 1))'",
+  waits: "sleep 1000",
 };
 const tag = (name: keyof typeof images) => `inference-stack/test-${name}`;
 
@@ -55,7 +55,7 @@ beforeAll(async () => {
   for (const [name, command] of Object.entries(images)) {
     writeFileSync(
       join(context, "Dockerfile"),
-      `FROM ${baseImages.node}\nUSER 10001:10001\nCMD ${JSON.stringify(command)}\n`,
+      `FROM ${baseImages.node}\nUSER 10001:10001\nENTRYPOINT ${JSON.stringify(["bash", "-c", command])}\n`,
     );
     docker("build", "-q", "-t", tag(name as keyof typeof images), context);
   }

@@ -7,7 +7,7 @@ import { baseImages } from "../toolchain/versions.mjs";
 import { joinSwarm, swarmRig } from "./swarm-rig.ts";
 import { SwarmStack } from "./swarm-stack.ts";
 
-/** Images that run as the service would, and never are it. */
+/** Images that are run as the service is, and never are it. */
 const image = "inference-stack/test-speaks";
 const waits = "inference-stack/test-waits";
 let stack: SwarmStack;
@@ -29,7 +29,7 @@ beforeAll(async () => {
   ] as const) {
     writeFileSync(
       join(context, "Dockerfile"),
-      `FROM ${baseImages.node}\nUSER 10001:10001\nCMD ${JSON.stringify(["bash", "-c", command])}\n`,
+      `FROM ${baseImages.node}\nUSER 10001:10001\nENTRYPOINT ${JSON.stringify(["bash", "-c", command])}\n`,
     );
     stack.manager.docker("build", "-q", "-t", tag, context);
   }
