@@ -50,6 +50,10 @@ describe("a Swarm that a stack had made", () => {
     runMembership(joinScript, { ...environment(), OWNER: owner });
   const leave = () => runMembership(leaveScript, environment());
 
+  beforeAll(() => {
+    for (const name of ["shop", "bar"]) engine.docker("network", "create", name);
+  });
+
   afterAll(() => {
     engine.docker("network", "rm", "shop", "bar");
   });
@@ -101,8 +105,6 @@ describe("a Swarm that a stack had made", () => {
   ];
 
   test("is made once, and known as made for as long as it is there", () => {
-    engine.docker("network", "create", "shop");
-    engine.docker("network", "create", "bar");
     expect(join()).toBe("made\n");
     expect(join()).toBe("made\n");
     expect(join("another stack")).toBe("found\n");
