@@ -117,7 +117,7 @@ export function checkRoom(
   if (gateways > 1 && gateways > all.length) {
     throw new UserError(
       `gateways is ${gateways}, one on a node, but the Swarm has ${all.length} that ` +
-        `${all.length === 1 ? "takes" : "take"} any. Set ${set("gateways", all.length)}, or add nodes.`,
+        `${all.length === 1 ? "takes" : "take"} any. Run ${set("gateways", all.length)}, or add nodes.`,
     );
   }
   if (overcommit) return true;
@@ -126,7 +126,7 @@ export function checkRoom(
   throw new UserError(
     `replicas is ${replicas}, each of ${resourcesText({ cpus, memory })}, but the Swarm's nodes have room ` +
       `for ${places}. There is, beside what others reserve: ${nodesText(left)}. ` +
-      (places > 0 ? `Set ${set("replicas", places)}, or set` : "Set") +
+      (places > 0 ? `Run ${set("replicas", places)}, or set` : "Set") +
       ` less with ${set("cpus", "<cores>")} or ${set("memory", "<amount>MB")}, or let replicas share what ` +
       `nodes have with ${set("overcommit", "true")}.`,
   );
