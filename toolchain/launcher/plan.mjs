@@ -78,3 +78,65 @@ export function inWords(things) {
   );
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
+
+/**
+ * @typedef {object} Inspection a stack's state beside its engine
+ * @property {readonly Found[]} lost what the state records and the engine has no more
+ * @property {{ recorded: string, found: string }} [elsewhere] the state is of another engine than the one
+ *   that answers, so that nothing else can be said
+ * @property {"made" | "found"} [leftSwarm] the engine is in no Swarm any more, which the stack had made, or
+ *   somebody else
+ *
+ * @typedef {object} Advice
+ * @property {string} [refusal] a sentence: nothing is run
+ * @property {string} [note] a sentence to be said first
+ * @property {boolean} refresh the state is to be read anew from the engine first
+ * @property {boolean} rejoin the Swarm is to be made again before that
+ */
+
+/** Commands that read the engine anew or change what is on it. */
+const changing = ["up", "refresh", "destroy"];
+
+/**
+ * What is to be done before the CLI runs. Nothing where state and engine tell the same story.
+ * @param {object} facts
+ * @param {string} facts.stack
+ * @param {string} facts.verb the CLI's
+ * @param {string | undefined} facts.allowed the engine that the settings say the stack may go over to
+ * @param {Inspection} facts.inspection
+ * @returns {Advice}
+ */
+export function advice({ stack, verb, allowed, inspection: { lost, elsewhere, leftSwarm } }) {
+  const nothing = { refresh: false, rejoin: false };
+  if (elsewhere && allowed !== elsewhere.found) {
+    const refusal =
+      `the stack ${stack} is on the engine ${elsewhere.recorded}, but the one that answers here is ` +
+      `${elsewhere.found}: what it has would be left behind there. Set DOCKER_HOST to the address of its ` +
+      `engine. If that is gone for good: \`npx pulumi config set engine ${elsewhere.found} -s ${stack} && ` +
+      `npx pulumi up -s ${stack}\``;
+    return { ...nothing, refusal };
+  }
+  if (elsewhere) return { ...nothing, refresh: verb !== "refresh" };
+  if (lost.length === 0) return nothing;
+  if (leftSwarm === "found" && changing.includes(verb)) {
+    const refusal =
+      `the engine is in no Swarm any more, and the stack ${stack} did not make the one it is on. Have the ` +
+      "engine join it again (`docker swarm join …`, as `docker swarm join-token manager` says on another " +
+      "manager), or make one with `docker swarm init`, then run this again";
+    return { ...nothing, refusal };
+  }
+  const names = [...new Set(lost.map(({ name }) => name))].join(", ");
+  const gone = `${inWords(lost)} of ${stack} ${lost.length === 1 ? "is" : "are"} gone from the engine (${names})`;
+  // Without its Swarm an engine cannot be asked for services.
+  if (leftSwarm && !changing.includes(verb)) {
+    return {
+      ...nothing,
+      note: `${gone}, with its Swarm; \`npx pulumi up -s ${stack}\` makes all anew`,
+    };
+  }
+  return {
+    note: `${gone}: the state is read anew first`,
+    refresh: verb !== "refresh",
+    rejoin: leftSwarm === "made",
+  };
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { inWords, lost, unrecorded } from "./plan.mjs";
+import { advice, inWords, lost, unrecorded } from "./plan.mjs";
 
 const urn = (type: string, name: string) => `urn:pulumi:dev::inference-stack::${type}::${name}`;
 const container = "docker:index/container:Container";
@@ -86,4 +86,53 @@ test("things are counted in words", () => {
   expect(inWords([{ kind: "image" }])).toBe("an image");
   expect(inWords([...engine])).toBe("2 networks and 2 containers");
   expect(inWords([...engine, { kind: "volume" }])).toBe("2 networks, 2 containers and a volume");
+});
+
+describe("before the CLI runs", () => {
+  const gone = [{ kind: "container", id: "c1", name: "inference-0" }] as const;
+  const ask = (
+    verb: string,
+    inspection: Parameters<typeof advice>[0]["inspection"],
+    allowed?: string,
+  ) => advice({ stack: "dev", verb, allowed, inspection });
+
+  test("nothing is done where state and engine tell the same story", () => {
+    expect(ask("up", { lost: [] })).toEqual({ refresh: false, rejoin: false });
+    expect(ask("up", { lost: [], leftSwarm: "made" })).toEqual({ refresh: false, rejoin: false });
+  });
+
+  test.each(["up", "preview", "destroy"])(
+    "%s reads the state anew where something is gone",
+    (verb) => {
+      const { note, refresh, rejoin, refusal } = ask(verb, { lost: gone });
+      expect({ refresh, rejoin, refusal }).toEqual({ refresh: true, rejoin: false });
+      expect(note).toBe(
+        "a container of dev is gone from the engine (inference-0): the state is read anew first",
+      );
+    },
+  );
+
+  test("a refresh does that by itself", () => {
+    expect(ask("refresh", { lost: gone })).toMatchObject({ refresh: false });
+  });
+
+  test("the Swarm that the stack had made is made again, but for a preview", () => {
+    const left = { lost: gone, leftSwarm: "made" } as const;
+    for (const verb of ["up", "refresh", "destroy"]) expect(ask(verb, left).rejoin).toBe(true);
+    expect(ask("preview", left)).toMatchObject({ rejoin: false, refresh: false });
+  });
+
+  test("somebody else's Swarm is theirs to join again", () => {
+    const left = { lost: gone, leftSwarm: "found" } as const;
+    expect(ask("up", left).refusal).toMatch(/did not make the one it is on.*docker swarm join/);
+    expect(ask("preview", left).refusal).toBeUndefined();
+  });
+
+  test("another engine is refused, unless the settings say that the stack goes over to it", () => {
+    const elsewhere = { lost: [], elsewhere: { recorded: "OLD", found: "NEW" } };
+    expect(ask("destroy", elsewhere).refusal).toMatch(
+      /dev is on the engine OLD, but the one that answers here is NEW.*config set engine NEW -s dev/,
+    );
+    expect(ask("up", elsewhere, "NEW")).toEqual({ refresh: true, rejoin: false });
+  });
 });

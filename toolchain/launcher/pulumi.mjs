@@ -12,8 +12,8 @@ import { pulumiEnvironment } from "./environment.mjs";
 import { passSignals, takeAwayUnready } from "./interrupt.mjs";
 import { parseInvocation, stackOfProject, useOfStack } from "./invocation.mjs";
 import { clearDeadLocks } from "./locks.mjs";
-import { inWords } from "./plan.mjs";
-import { inspectStack } from "./recover.mjs";
+import { advice } from "./plan.mjs";
+import { inspectStack, rejoin } from "./recover.mjs";
 import { alone, lendSalts, restoreSettings, settingsFile, takeSalts } from "./settings.mjs";
 import { checkpointFile } from "./state.mjs";
 
@@ -38,30 +38,23 @@ const lends = ownBackend && use !== "nothing";
 if (lends) prepareStack();
 else if (here) leaveSettings();
 
-const looksAtEngine = new Set(["up", "preview", "refresh", "destroy"]);
 /** What the CLI is asked for beyond what the caller asks for. @type {string[]} */
 const more = [];
-if (lends && stack !== undefined && looksAtEngine.has(invocation.verb)) {
-  const { lost, elsewhere } = inspectStack(stack, env);
-  if (elsewhere && !takesOver(stack, elsewhere.found)) {
-    takeSalts();
-    console.error(
-      `error: the stack ${stack} is on the engine ${elsewhere.recorded}, but the one that answers here is ` +
-        `${elsewhere.found}: what it has would be left behind there. Set DOCKER_HOST to the address of its ` +
-        `engine. If that is gone for good: npx pulumi config set engine ${elsewhere.found} -s ${stack} && ` +
-        `npx pulumi up -s ${stack}`,
-    );
+const looksAtEngine = new Set(["up", "preview", "refresh", "destroy"]);
+/** As its backend knows it: on another one than the clone's own, perhaps with an organization. */
+const known = ownBackend ? stack : (invocation.stack ?? selected);
+if (here && known !== undefined && use !== "nothing" && looksAtEngine.has(invocation.verb)) {
+  const { verb } = invocation;
+  const inspection = inspectStack(known, env);
+  const todo = advice({ stack: stack ?? known, verb, allowed: allowedEngine(stack), inspection });
+  if (todo.refusal !== undefined) {
+    if (lends) takeSalts();
+    console.error(`error: ${todo.refusal}`);
     process.exit(1);
   }
-  if (elsewhere || lost.length > 0) {
-    if (lost.length > 0) {
-      console.error(
-        `inference-stack: ${inWords(lost)} of ${stack} ${lost.length === 1 ? "is" : "are"} gone from the ` +
-          `engine (${lost.map(({ name }) => name).join(", ")}): the state is refreshed first`,
-      );
-    }
-    if (!invocation.refresh && invocation.verb !== "refresh") more.push("--refresh");
-  }
+  if (todo.note !== undefined) console.error(`inference-stack: ${todo.note}`);
+  if (todo.rejoin) rejoin(known, env);
+  if (todo.refresh && !invocation.refresh) more.push("--refresh");
 }
 
 const updated = ["up", "update"].includes(invocation.verb) ? stack : undefined;
@@ -104,17 +97,13 @@ function projectFolder(from) {
 }
 
 /**
- * Whether the stack's settings say that it may go over to an engine, because its own is gone for good.
- * @param {string} name
- * @param {string} engine
+ * The engine that a stack's settings say it may go over to, because its own is gone for good.
+ * @param {string | undefined} name
  */
-function takesOver(name, engine) {
-  try {
-    const said = /^ *inference-stack:engine: *["']?([^"'\s]+)/m;
-    return said.exec(readFileSync(settingsFile(name), "utf8"))?.[1] === engine;
-  } catch {
-    return false;
-  }
+function allowedEngine(name) {
+  if (name === undefined || !existsSync(settingsFile(name))) return undefined;
+  const said = /^ *inference-stack:engine: *["']?([^"'\s]+)/m;
+  return said.exec(readFileSync(settingsFile(name), "utf8"))?.[1];
 }
 
 /**

@@ -1,15 +1,18 @@
 // Before the CLI runs: what somebody removed from the engine is still in the state. What no state
 // records is taken away by the program, once an update has begun.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { root } from "../clone.mjs";
+import { projectNode } from "../paths.mjs";
 import { engineFacts, presentOn } from "./inventory.mjs";
 import { lost } from "./plan.mjs";
-import { engineOf, readState } from "./state.mjs";
+import { engineOf, readState, swarmOf } from "./state.mjs";
 
 /**
- * What a stack's state records of its engine that the engine has no more.
+ * A stack's state beside the engine that answers.
  * @param {string} stack
  * @param {NodeJS.ProcessEnv} env of the CLI
- * @returns {{ lost: import("./plan.mjs").Found[], elsewhere?: { recorded: string, found: string } }}
- *   `elsewhere`: the state is of another engine than the one that answers, so that nothing can be said
+ * @returns {import("./plan.mjs").Inspection}
  */
 export function inspectStack(stack, env) {
   let state;
@@ -26,5 +29,21 @@ export function inspectStack(stack, env) {
   if (recorded !== undefined && engine.id !== "" && recorded !== engine.id) {
     return { lost: [], elsewhere: { recorded, found: engine.id } };
   }
-  return { lost: lost(state, presentOn(engine.swarm.manager)) };
+  const swarm = engine.swarm.state === "inactive" ? swarmOf(state) : undefined;
+  return {
+    lost: lost(state, presentOn(engine.swarm.manager)),
+    ...(swarm === undefined ? {} : { leftSwarm: swarm }),
+  };
+}
+
+/**
+ * Makes the Swarm again that a stack had made and somebody left.
+ * @param {string} stack
+ * @param {NodeJS.ProcessEnv} env of the CLI
+ */
+export function rejoin(stack, env) {
+  spawnSync(projectNode, [join(root, "infra", "rejoin-swarm.ts"), stack], {
+    env,
+    stdio: "inherit",
+  });
 }

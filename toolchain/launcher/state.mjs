@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { label, root } from "../clone.mjs";
+import { pulumiCli } from "../paths.mjs";
 import { backendDir, chosen, project } from "./backend.mjs";
 
 /**
@@ -41,7 +42,9 @@ export function readState(stack, env = process.env) {
     if (!existsSync(file)) return undefined;
     return JSON.parse(readFileSync(file, "utf8")).checkpoint?.latest?.resources ?? [];
   }
-  const text = execFileSync("pulumi", ["stack", "export", "--stack", stack, "--non-interactive"], {
+  // Without a set-up there may be one of the caller's.
+  const cli = existsSync(pulumiCli) ? pulumiCli : "pulumi";
+  const text = execFileSync(cli, ["stack", "export", "--stack", stack, "--non-interactive"], {
     cwd: root,
     env,
     encoding: "utf8",
@@ -81,3 +84,13 @@ function labelled(state) {
 
 /** The engine that it is on, by the id that the engine has given itself. @param {State | undefined} state */
 export const engineOf = (state) => printed(state, "engine");
+
+/**
+ * Who made the Swarm that the stack is on; undefined where it is on none, or one on somebody's network.
+ * @param {State | undefined} state
+ * @returns {"made" | "found" | undefined} the stack itself, or somebody else
+ */
+export function swarmOf(state) {
+  const said = printed(state, "swarm");
+  return said === "made" || said === "found" ? said : undefined;
+}
