@@ -28,7 +28,13 @@ export interface Clone {
   readonly id: string;
   /** That of a stack that it has up beside others. */
   identity(stack: string): string | undefined;
-  run(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Result>;
+  /** In its folder, unless told. */
+  run(
+    command: string,
+    args: readonly string[],
+    env?: NodeJS.ProcessEnv,
+    cwd?: string,
+  ): Promise<Result>;
   pulumi(...args: string[]): Promise<Result>;
   /** Ids of this clone's containers of a part. */
   containers(part: string): string[];
@@ -82,9 +88,9 @@ export const dockerLines = (...args: string[]): string[] =>
     .split("\n")
     .filter(Boolean);
 
-/** The identity of a stack that a clone has up, of any unless named, as the file of its own backend has it. */
-function identityIn(dir: string, stack?: string): string | undefined {
-  const folder = join(dir, ".state", "backend", ".pulumi", "stacks", "inference-stack");
+/** The identity of a stack that is up, of any unless named, as a backend in a folder has it. */
+export function identityIn(backend: string, stack?: string): string | undefined {
+  const folder = join(backend, ".pulumi", "stacks", "inference-stack");
   if (!existsSync(folder)) return undefined;
   for (const file of readdirSync(folder).filter((name) =>
     stack === undefined ? name.endsWith(".json") : name === `${stack}.json`,
@@ -115,8 +121,9 @@ export function freshClone(name: string): Clone {
   git("init", "-q");
   git("add", "-A");
   git("commit", "-qm", "a fresh clone");
+  const backend = join(dir, ".state", "backend");
   let last = "of-no-stack";
-  const identity = () => (last = identityIn(dir) ?? last);
+  const identity = () => (last = identityIn(backend) ?? last);
   const noting = async (...given: Parameters<typeof run>): Promise<Result> => {
     const result = await run(...given);
     identity();
@@ -127,8 +134,8 @@ export function freshClone(name: string): Clone {
     get id() {
       return identity();
     },
-    identity: (stack) => identityIn(dir, stack),
-    run: (command, args, env) => noting(dir, command, args, env),
+    identity: (stack) => identityIn(backend, stack),
+    run: (command, args, env, cwd = dir) => noting(cwd, command, args, env),
     pulumi: (...args) =>
       noting(dir, join(dir, "node_modules", ".bin", "pulumi"), ["--non-interactive", ...args]),
     containers: (part) =>
