@@ -4,6 +4,7 @@ import { declaredOf } from "../toolchain/launcher/inventory.mjs";
 import { type Found, type Kind, unrecorded } from "../toolchain/launcher/plan.mjs";
 import { identityOf, locksDir, ownBackend, type State } from "../toolchain/launcher/state.mjs";
 import { docker, type EngineInfo, ofStack } from "./engine.ts";
+import { mendNames } from "./names.ts";
 
 /** Updates of the stack beside this one. Any other backend lets in one at a time without a trace here. */
 function otherUpdates(stack: string): number {
@@ -43,7 +44,7 @@ async function startStopped(identity: string): Promise<void> {
 }
 
 /**
- * Takes away what an update left that was killed, and starts what was stopped. To be called by an update
+ * Takes away what an update left that was killed, starts what was stopped, and mends names. To be called by an update
  * that has begun: it holds the stack's lock, and whoever was to say yes has said so.
  */
 export async function cleanUp(
@@ -63,4 +64,5 @@ export async function cleanUp(
     await Promise.all(plan.filter((found) => found.kind === kind).map(remove));
   }
   await startStopped(identity);
+  await mendNames(identity);
 }

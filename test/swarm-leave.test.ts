@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { joinScript, leaveScript, runMembership } from "../infra/swarm-membership.ts";
+import { label } from "../toolchain/clone.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
 import { freePort } from "./port.ts";
 import { type Node, swarmRig } from "./swarm-rig.ts";
@@ -156,6 +157,7 @@ test("a Swarm stack that is destroyed takes nothing from others on its engine, a
   const dev = await stack.pulumiOf("dev", "up", "--yes", "--skip-preview");
   expect(dev.code, dev.output).toBe(0);
 
+  const identity = stack.clone.identity("swarm") ?? "";
   const before = resolve("web", "db");
   expect(before).toMatch(/^172\./);
   const load = stack.load(20, 4, `http://127.0.0.1:${apiPort}/predict`);
@@ -172,6 +174,13 @@ test("a Swarm stack that is destroyed takes nothing from others on its engine, a
   expect(output).toMatch(/container web on neighbour_default/);
   expect(output).toMatch(/container gateway-0-\w+ on inference-stack-/);
   expect(swarmState()).toBe("active");
+
+  // Somebody leaves all the same: whoever lost its name is found again after an up.
+  engine.docker("swarm", "leave", "--force");
+  const mended = await stack.pulumiOf("dev", "up", "--yes", "--skip-preview");
+  expect(mended.code, mended.output).toBe(0);
+  predicts(apiPort);
+  runMembership(joinScript, { DOCKER_HOST: engine.host, LABEL: label.swarm, OWNER: identity });
 
   // The clone's own containers are no reason to stay: they go first.
   for (const name of ["web", "db"]) engine.docker("rm", "-f", name);

@@ -1,0 +1,71 @@
+// Names of containers on networks that people made. An engine that leaves a Swarm (20.10 and others)
+// forgets them, and then nobody is found, though all run; what starts anew is known again.
+import * as pulumi from "@pulumi/pulumi";
+import { docker, dockerJson, ofStack } from "./engine.ts";
+
+/** As much of a container as is looked at. */
+export interface Member {
+  readonly Id: string;
+  readonly Name: string;
+  readonly NetworkSettings: {
+    readonly Networks: Readonly<
+      Record<string, { readonly IPAddress: string; readonly Aliases: readonly string[] | null }>
+    >;
+  };
+}
+
+/** What one container is asked: who of the others answers to which name on a network of both. */
+export interface Question {
+  readonly asked: string;
+  /** Containers by the name that they were given. */
+  readonly names: ReadonlyMap<string, readonly string[]>;
+}
+
+/** A question for each network with two containers or more; the names that the engine made are left out. Pure. */
+export function questions(members: readonly Member[]): Question[] {
+  const networks = new Set(members.flatMap((m) => Object.keys(m.NetworkSettings.Networks)));
+  return [...networks].flatMap((network) => {
+    const on = members.filter((m) => m.NetworkSettings.Networks[network] !== undefined);
+    return on.slice(0, 2).flatMap((asker) => {
+      const names = new Map<string, string[]>();
+      for (const other of on.filter((m) => m !== asker)) {
+        for (const alias of other.NetworkSettings.Networks[network]?.Aliases ?? []) {
+          if (other.Id.startsWith(alias)) continue;
+          names.set(alias, [...(names.get(alias) ?? []), other.Id]);
+        }
+      }
+      return names.size === 0 ? [] : [{ asked: asker.Id, names }];
+    });
+  });
+}
+
+/** Names that somebody answers to, as `getent hosts` says it: lines of an address and names. */
+async function known(asked: string, names: readonly string[]): Promise<ReadonlySet<string>> {
+  const script = 'for name; do getent hosts "$name" > /dev/null && echo "$name"; done; true';
+  const said = await docker("exec", asked, "sh", "-c", script, "sh", ...names);
+  return new Set(said.split("\n"));
+}
+
+/** Starts anew those of a stack's containers that run and are not found by their names. */
+export async function mendNames(identity: string): Promise<void> {
+  const ids = (await docker("ps", "-q", ...ofStack(identity))).split("\n").filter(Boolean);
+  if (ids.length === 0) return;
+  const members = await dockerJson<Member>(
+    "container",
+    "inspect",
+    "--format",
+    "{{json .}}",
+    ...ids,
+  );
+  const lost = new Set<string>();
+  for (const { asked, names } of questions(members)) {
+    const found = await known(asked, [...names.keys()]);
+    for (const [name, owners] of names) if (!found.has(name)) owners.forEach((id) => lost.add(id));
+  }
+  if (lost.size === 0) return;
+  await docker("restart", "--time", "5", ...lost);
+  const who = members.filter(({ Id }) => lost.has(Id)).map(({ Name }) => Name.replace("/", ""));
+  await pulumi.log.info(
+    `started anew, because their names were not found on their network: ${who.join(", ")}`,
+  );
+}
