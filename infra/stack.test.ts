@@ -53,8 +53,17 @@ const builds: Builds = {
   loadtest: build("loadtest"),
 };
 
-async function declare(values: Record<string, string> = {}, secretKeys: string[] = []) {
+async function declare(
+  values: Record<string, string> = {},
+  secretKeys: string[] = [],
+  watch?: pulumi.ResourceTransformation,
+) {
   const config = parseConfig({ stack: "dev", values, secretKeys: new Set(secretKeys) });
+  if (watch) {
+    // There is a stack to watch the resources of once a program was run in it.
+    await pulumi.runtime.runInPulumiStack(() => Promise.resolve({}));
+    pulumi.runtime.registerStackTransformation(watch);
+  }
   const outputs = declareStack("dev", { origin: "0a1b2c3d", engine: "ENGINE" }, config, {
     ...builds,
     ...(config.image ? { service: undefined } : {}),
@@ -300,6 +309,22 @@ describe("dependencies that come with the stack", () => {
     expect(outputs.mlflowUrl).toBe("http://mlflow:5000");
     expect(outputs.s3Url).toBe("http://s3:9000");
     expect(await pulumi.isSecret(pulumi.output(outputs.registry))).toBe(true);
+  });
+
+  test("keep their data, whatever the stack comes to be called", async () => {
+    const kept: string[] = [];
+    await declare(
+      { dependencies: "deploy", mlflowDatabase: "postgres" },
+      [],
+      ({ type, name, opts }) => {
+        const { ignoreChanges = [], retainOnDelete } = opts as pulumi.CustomResourceOptions;
+        const safe =
+          retainOnDelete && ["name", "labels"].every((key) => ignoreChanges.includes(key));
+        if (type === "docker:index/volume:Volume" && safe) kept.push(name);
+        return undefined;
+      },
+    );
+    expect(kept.sort()).toEqual(["postgres-data", "s3-data"]);
   });
 
   test("are joined by every replica without a name, and hold the model it serves", async () => {
