@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { declaredOf } from "../toolchain/launcher/inventory.mjs";
 import { type Found, type Kind, unrecorded } from "../toolchain/launcher/plan.mjs";
 import { identityOf, locksDir, ownBackend, type State } from "../toolchain/launcher/state.mjs";
-import { docker, type EngineInfo, ofStack } from "./engine.ts";
+import { declaredOnly, docker, type EngineInfo, ofStack } from "./engine.ts";
 import { mendNames } from "./names.ts";
 
 /** Updates of the stack beside this one. Any other backend lets in one at a time without a trace here. */
@@ -33,13 +33,21 @@ async function remove({ kind, id, name }: Found): Promise<void> {
   }
 }
 
-/** Starts what somebody stopped by hand: the provider would take it for what it declared. */
+/**
+ * Starts what somebody stopped by hand: the provider would take it for what it declared. What is to be
+ * deleted or replaced by this update is started too, as it would be if nobody had stopped it.
+ */
 async function startStopped(identity: string): Promise<void> {
   const stopped = ["--filter", "status=exited", "--filter", "status=created"];
-  const ids = await docker("ps", "-aq", ...stopped, ...ofStack(identity));
+  const ids = await docker("ps", "-aq", ...stopped, ...ofStack(identity), ...declaredOnly);
   for (const id of ids.split("\n").filter(Boolean)) {
-    await docker("start", id);
-    await pulumi.log.info(`started the container ${id}, which had been stopped`);
+    try {
+      await docker("start", id);
+      await pulumi.log.info(`started the container ${id}, which had been stopped`);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      await pulumi.log.warn(`the container ${id} has stopped and does not start again: ${reason}`);
+    }
   }
 }
 

@@ -50,6 +50,9 @@ export const ofStack = (identity: string): string[] => [
   `label=${label.clone}=${identity}`,
 ];
 
+/** Only what the program itself declared: nothing that Swarm made for it. */
+export const declaredOnly = ["--filter", `label=${label.declared}`];
+
 export interface EngineInfo {
   /** What the engine calls itself, wherever it is reached. */
   readonly ID: string;

@@ -1,7 +1,7 @@
 // Names of containers on networks that people made. An engine that leaves a Swarm (20.10 and others)
 // forgets them, and then nobody is found, though all run; what starts anew is known again.
 import * as pulumi from "@pulumi/pulumi";
-import { docker, dockerJson, ofStack } from "./engine.ts";
+import { declaredOnly, docker, dockerJson, ofStack } from "./engine.ts";
 
 /** As much of a container as is looked at. */
 export interface Member {
@@ -48,7 +48,9 @@ async function known(asked: string, names: readonly string[]): Promise<ReadonlyS
 
 /** Starts anew those of a stack's containers that run and are not found by their names. */
 export async function mendNames(identity: string): Promise<void> {
-  const ids = (await docker("ps", "-q", ...ofStack(identity))).split("\n").filter(Boolean);
+  const ids = (await docker("ps", "-q", ...ofStack(identity), ...declaredOnly))
+    .split("\n")
+    .filter(Boolean);
   if (ids.length === 0) return;
   const members = await dockerJson<Member>(
     "container",

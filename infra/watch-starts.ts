@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import * as pulumi from "@pulumi/pulumi";
 import { label } from "../toolchain/clone.mjs";
-import { docker, dockerHost, dockerJson, logOf, ofStack } from "./engine.ts";
+import { declaredOnly, docker, dockerHost, dockerJson, logOf, ofStack } from "./engine.ts";
 import type { Part } from "./stack-identity.ts";
 import { isDoomed, obituary, type Start } from "./start-verdict.ts";
 
@@ -30,12 +30,13 @@ interface Watched {
   settled: boolean;
 }
 
-const declared = ["--filter", `label=${label.declared}`];
 const mebibyte = 1024 ** 2;
 
 /** Containers that the program declared and the engine has. */
 const containersOf = async (identity: string): Promise<ReadonlySet<string>> =>
-  new Set((await docker("ps", "-aq", "--no-trunc", ...ofStack(identity), ...declared)).split("\n"));
+  new Set(
+    (await docker("ps", "-aq", "--no-trunc", ...ofStack(identity), ...declaredOnly)).split("\n"),
+  );
 
 /** Tells of a container that will never be ready, then takes it away. */
 async function bury(stack: string, id: string, start: Omit<Start, "kind">): Promise<void> {
@@ -71,7 +72,7 @@ export async function watchStarts(stack: string, identity: string): Promise<void
     "docker",
     [
       ...["-H", dockerHost(), "events", "--format", "{{json .}}", "--filter", "type=container"],
-      ...[...actions, ...ofStack(identity), ...declared],
+      ...[...actions, ...ofStack(identity), ...declaredOnly],
     ],
     { stdio: ["ignore", "pipe", "ignore"] },
   );
