@@ -27,7 +27,9 @@ async function main(stack: string) {
   if (!pulumi.runtime.isDryRun()) {
     await cleanUp(stack, state, engine);
     await watchStarts(stack, birth.origin);
-    if (config.platform === "swarm") await watchServices(stack, birth.origin);
+    if (config.platform === "swarm") {
+      await watchServices(stack, birth.origin, engine.Swarm.ControlAvailable);
+    }
   }
   return declareStack(stack, birth, config, builds, found);
 }

@@ -1,7 +1,7 @@
 // The same for Swarm services: their tasks end on any node, so what Swarm keeps of them is looked at.
 import * as pulumi from "@pulumi/pulumi";
 import { label } from "../toolchain/clone.mjs";
-import { docker, dockerJson, logOf, ofStack } from "./engine.ts";
+import { declaredOnly, docker, dockerJson, logOf, ofStack } from "./engine.ts";
 import type { Part } from "./stack-identity.ts";
 import { isDoomed, obituary, type Start } from "./start-verdict.ts";
 
@@ -55,8 +55,7 @@ export function startOf(name: string, part: Part, tasks: readonly Task[]): Start
 }
 
 const idsOf = async (identity: string): Promise<string[]> => {
-  const declared = ["--filter", `label=${label.declared}`];
-  const ids = await docker("service", "ls", "-q", ...ofStack(identity), ...declared);
+  const ids = await docker("service", "ls", "-q", ...ofStack(identity), ...declaredOnly);
   return ids.split("\n").filter(Boolean);
 };
 
@@ -86,9 +85,18 @@ async function judge(stack: string, service: Service, isNew: boolean): Promise<b
   return true;
 }
 
-/** Watches the services that the running update makes or changes; it does not keep the program. */
-export async function watchServices(stack: string, identity: string): Promise<void> {
-  const before = new Map((await servicesOf(identity)).map((one) => [one.ID, one.UpdateStatus]));
+/**
+ * Watches the services that the running update makes or changes; it does not keep the program.
+ * @param managed whether the engine manages a Swarm already: where it does not, this update makes one, and
+ *   all services are new
+ */
+export async function watchServices(
+  stack: string,
+  identity: string,
+  managed: boolean,
+): Promise<void> {
+  const there = managed ? await servicesOf(identity) : [];
+  const before = new Map(there.map((one) => [one.ID, one.UpdateStatus]));
   const settled = new Set<string>();
   const look = async (): Promise<void> => {
     for (const service of await servicesOf(identity)) {
