@@ -4,6 +4,9 @@ import { defineConfig } from "vitest/config";
 // engine: a real Docker engine, one file at a time, in test/.
 // Both in an environment that is the same whoever runs them.
 
+/** Of the engine's files; one has the machine for itself unless told. */
+const atOnce = Number(process.env["TEST_FILES_AT_ONCE"] ?? 1);
+
 const setupFiles = ["test/support/environment.ts"];
 
 export default defineConfig({
@@ -26,7 +29,8 @@ export default defineConfig({
           exclude: ["test/support/**"],
           setupFiles,
           environment: "node",
-          fileParallelism: false,
+          fileParallelism: atOnce > 1,
+          maxWorkers: atOnce,
           testTimeout: 15 * 60_000,
           hookTimeout: 30 * 60_000,
         },

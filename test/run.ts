@@ -31,6 +31,7 @@ async function run(part: Part): Promise<Outcome> {
   const [command = "", ...args] = part.command;
   const child = spawn(command, args, {
     cwd: root,
+    env: { ...process.env, ...part.env },
     stdio: ["ignore", "inherit", "inherit"],
   });
   const code = await new Promise((resolve) => child.once("close", resolve));

@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { partsOf } from "./parts.ts";
+import { root } from "../../toolchain/clone.mjs";
+import { besideEachOther, partsOf } from "./parts.ts";
 
 const place = {
   root: "/project",
@@ -16,8 +19,19 @@ test("without a word it is every check and every test", () => {
     "lint",
     "format",
     "unit tests",
+    "stack tests",
     "engine tests",
   ]);
+});
+
+test("a test on the engine is run beside another, or alone, and never left out", () => {
+  const [beside = "", alone = ""] = commands().slice(-2);
+  for (const file of besideEachOther) {
+    expect(existsSync(join(root, file)), file).toBe(true);
+    expect(beside).toContain(` ${file} `);
+    expect(alone).toContain(` --exclude ${file} `);
+  }
+  expect(alone).not.toMatch(/(?<!--exclude) test\//);
 });
 
 test("files are run alone, named from where the command was given", () => {

@@ -7,7 +7,29 @@ export interface Part {
   readonly command: readonly string[];
   /** Where vitest writes its report. */
   readonly report?: string;
+  /** Variables beside the caller's own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
+
+/**
+ * Files of the engine's tests that wait more than they work, and that say nothing of how quick anything
+ * is: two at a time. All others have the machine for themselves.
+ */
+export const besideEachOther: readonly string[] = [
+  "backup",
+  "command-plugin",
+  "dependencies",
+  "doomed-start",
+  "doomed-swarm",
+  "download",
+  "first-time",
+  "harms",
+  "killed-up",
+  "own-pulumi",
+  "plugin-typings",
+  "swarm-dependencies",
+  "swarm-leave",
+].map((name) => `test/${name}.test.ts`);
 
 export const usage =
   "npm test runs every check and every test; npm test -- test/swarm.test.ts only that file (several " +
@@ -53,9 +75,13 @@ export function partsOf(args: readonly string[], { root, cwd, artifacts, exists 
     return [tests("chosen", ...paths, ...names.flatMap((name) => ["-t", name]))];
   }
   const check = (name: string): Part => ({ name, command: ["npm", "run", "-s", `check:${name}`] });
+  const engine = (name: string, ...further: string[]) =>
+    tests(name, "--project", "engine", ...further);
   return [
     ...["types", "lint", "format"].map(check),
-    ...["unit", "engine"].map((project) => tests(project, "--project", project)),
+    tests("unit", "--project", "unit"),
+    { ...engine("stack", ...besideEachOther), env: { TEST_FILES_AT_ONCE: "2" } },
+    engine("engine", ...besideEachOther.flatMap((file) => ["--exclude", file])),
   ];
 }
 
