@@ -10,25 +10,34 @@ function read(file) {
   }
 }
 
+/** The state of a process and what follows it in its file. @param {number | "self"} pid */
+const fieldsOf = (pid) =>
+  // The name stands in brackets and may contain anything.
+  read(`/proc/${pid}/stat`).replace(/^.*\)/s, "").trim().split(/\s+/);
+
 /**
  * When a process started, in the kernel's ticks of 10 ms since boot.
  * @param {number | "self"} pid
  * @returns {number | undefined} undefined where there is no such process, or no /proc
  */
 export function startTicks(pid) {
-  // The name stands in brackets and may contain anything; the 22nd field is the 20th after it.
-  const fields = read(`/proc/${pid}/stat`).replace(/^.*\)/s, "").trim().split(/\s+/);
+  // The 22nd field is the 20th after the name.
+  const fields = fieldsOf(pid);
   return fields.length > 19 ? Number(fields[19]) : undefined;
 }
 
-/** @param {number} pid */
+/**
+ * Whether a process can still do something. One that has ended keeps its number until its parent, or the
+ * first process of the machine or container, asks how: seconds later, or never.
+ * @param {number} pid
+ */
 export function alive(pid) {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return /** @type {NodeJS.ErrnoException} */ (error).code === "EPERM"; // somebody else's
   }
+  return fieldsOf(pid)[0] !== "Z";
 }
 
 /** What is noted of a process, so that it is known again: its boot and when in it it started. */

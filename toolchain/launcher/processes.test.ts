@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { alive, bootTime, identity, isStill, startTicks } from "./processes.mjs";
 
@@ -18,4 +19,27 @@ test("a process is known again by when it started, and no more once it ended", a
   expect(alive(pid)).toBe(false);
   expect(isStill(pid, noted)).toBe(false);
   expect(startTicks(pid)).toBeUndefined();
+});
+
+test("a process that has ended is gone, though nobody has asked yet how it ended", async () => {
+  // `sleep` never asks after the child that it has from the shell before it.
+  const parent = spawn("bash", ["-c", "sleep 600 & echo $!; exec sleep 600"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [printed] = (await once(parent.stdout, "data")) as [Buffer];
+  const pid = Number(printed.toString());
+  try {
+    const until = async (id: number, stat: RegExp) => {
+      while (!stat.test(readFileSync(`/proc/${id}/stat`, "utf8"))) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    };
+    await until(parent.pid ?? 0, /\(sleep\)/);
+    expect(alive(pid)).toBe(true);
+    process.kill(pid, "SIGKILL");
+    await until(pid, /\) Z /);
+    expect(alive(pid)).toBe(false);
+  } finally {
+    parent.kill("SIGKILL");
+  }
 });
