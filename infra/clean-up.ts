@@ -1,16 +1,13 @@
-import { existsSync, readdirSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { declaredOf } from "../toolchain/launcher/inventory.mjs";
+import { heldLocks } from "../toolchain/launcher/locks.mjs";
 import { type Found, type Kind, unrecorded } from "../toolchain/launcher/plan.mjs";
-import { identityOf, locksDir, ownBackend, type State } from "../toolchain/launcher/state.mjs";
+import { identityOf, ownBackend, type State } from "../toolchain/launcher/state.mjs";
 import { declaredOnly, docker, type EngineInfo, ofStack } from "./engine.ts";
 import { mendNames } from "./names.ts";
 
 /** Updates of the stack beside this one. Any other backend lets in one at a time without a trace here. */
-function otherUpdates(stack: string): number {
-  if (!ownBackend() || !existsSync(locksDir(stack))) return 0;
-  return readdirSync(locksDir(stack)).length - 1;
-}
+const otherUpdates = (stack: string): number => (ownBackend() ? heldLocks(stack) - 1 : 0);
 
 /** Containers that may be answering requests end as they do when they are replaced. */
 const removal: Readonly<Record<Kind, readonly (readonly string[])[]>> = {

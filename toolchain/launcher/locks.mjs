@@ -87,10 +87,24 @@ function thisHost() {
   };
 }
 
+/** What the backend keeps of each of its files beside it. */
+const attributes = ".attrs";
+
+/**
+ * The locks among the names of a folder of them. Pure.
+ * @param {readonly string[]} names
+ */
+export const lockNames = (names) => names.filter((name) => !name.endsWith(attributes));
+
+/** @param {string} dir @returns {string[]} names of its locks */
+const locksIn = (dir) => (existsSync(dir) ? lockNames(readdirSync(dir)) : []);
+
+/** How many updates hold a lock on a stack. @param {string} stack */
+export const heldLocks = (stack) => locksIn(locksDir(stack)).length;
+
 /** @param {string} dir @returns {Lock[]} */
 function readLocks(dir) {
-  if (!existsSync(dir)) return [];
-  return readdirSync(dir).flatMap((name) => {
+  return locksIn(dir).flatMap((name) => {
     try {
       return [{ ...JSON.parse(readFileSync(join(dir, name), "utf8")), file: join(dir, name) }];
     } catch {
@@ -107,6 +121,7 @@ function readLocks(dir) {
 export function clearDeadLocks(stack) {
   return deadLocks(readLocks(locksDir(stack)), thisHost()).map(({ file, pid }) => {
     rmSync(file, { force: true });
+    rmSync(file + attributes, { force: true });
     return `cleared the lock of process ${pid}, which is gone`;
   });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { deadLocks, type Host } from "./locks.mjs";
+import { deadLocks, type Host, lockNames } from "./locks.mjs";
 
 const at = (seconds: number) => Date.parse("2030-01-01T12:00:00Z") + seconds * 1000;
 /** Held since noon, by a process that started a second before. */
@@ -38,4 +38,9 @@ test("of two locks, only the dead one is cleared", () => {
   const live = { ...lock, pid: 12, file: "live.json" };
   const startOf = (pid: number) => (pid === 12 ? at(-1) : undefined);
   expect(deadLocks([live, lock], { ...host, startOf })).toEqual([lock]);
+});
+
+test("a lock and what the backend keeps beside it are one update that holds it", () => {
+  expect(lockNames(["2d54.json", "2d54.json.attrs"])).toEqual(["2d54.json"]);
+  expect(lockNames(["9068.json.attrs"])).toEqual([]);
 });
