@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // `npx pulumi` in this project: prepares the clone, then runs the genuine CLI with the same
-// arguments. See invocation.mjs, backend.mjs, salt.mjs and recover.mjs for what is prepared.
+// arguments. See invocation.mjs, backend.mjs, salt.mjs, pending.mjs and recover.mjs for what is prepared.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { constants } from "node:os";
@@ -12,6 +12,7 @@ import { pulumiEnvironment } from "./environment.mjs";
 import { passSignals, takeAwayUnready } from "./interrupt.mjs";
 import { parseInvocation, stackOfProject, useOfStack } from "./invocation.mjs";
 import { clearDeadLocks } from "./locks.mjs";
+import { forgetPending } from "./pending.mjs";
 import { advice } from "./plan.mjs";
 import { inspectStack, rejoin } from "./recover.mjs";
 import { alone, lendSalts, restoreSettings, settingsFile, takeSalts } from "./settings.mjs";
@@ -73,6 +74,9 @@ function prepareStack() {
   makeStack(stack);
   if (use !== "changes") return;
   for (const what of clearDeadLocks(stack)) console.error(`inference-stack: ${what}`);
+  // Of the commands that change a stack, those that take away what was made in vain.
+  if (!["up", "destroy"].includes(invocation.verb)) return;
+  for (const what of forgetPending(stack, env)) console.error(`inference-stack: ${what}`);
 }
 
 /** On a backend of the caller's: the settings as they are committed, or a sentence why not. */
