@@ -15,7 +15,9 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{infra,service,loadtest,toolchain,bench,test/support}/**/*.test.ts"],
+          include: [
+            "{infra,service,loadtest,toolchain,bench,test/support,test/trust}/**/*.test.ts",
+          ],
           setupFiles,
           environment: "node",
           // A hang is a failure; a busy machine is none.
@@ -26,7 +28,7 @@ export default defineConfig({
         test: {
           name: "engine",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/support/**"],
+          exclude: ["test/support/**", "test/trust/**"],
           setupFiles,
           environment: "node",
           fileParallelism: atOnce > 1,

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   appendFileSync,
   cpSync,
@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { root, stateDir } from "../toolchain/clone.mjs";
+import { identityOf, type State } from "../toolchain/launcher/state.mjs";
 
 export interface Result {
   readonly code: number;
@@ -28,6 +29,10 @@ export interface Clone {
   readonly id: string;
   /** That of a stack that it has up beside others. */
   identity(stack: string): string | undefined;
+  /** What the state of a stack records; undefined where there is none. */
+  state(stack: string): State | undefined;
+  /** Leaves it running, in a process group of its own; both its streams are pipes. */
+  start(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): ChildProcess;
   /** In its folder, unless told. */
   run(
     command: string,
@@ -88,20 +93,27 @@ export const dockerLines = (...args: string[]): string[] =>
     .split("\n")
     .filter(Boolean);
 
+/** Where a backend in a folder keeps its stacks. */
+const stacksOf = (backend: string) => join(backend, ".pulumi", "stacks", "inference-stack");
+
+/** What the state of a stack records, as the file of a backend in a folder has it. */
+function stateIn(backend: string, stack: string): State | undefined {
+  const file = join(stacksOf(backend), `${stack}.json`);
+  if (!existsSync(file)) return undefined;
+  const { checkpoint } = JSON.parse(readFileSync(file, "utf8")) as {
+    checkpoint: { latest?: { resources?: State } };
+  };
+  return checkpoint.latest?.resources ?? [];
+}
+
 /** The identity of a stack that is up, of any unless named, as a backend in a folder has it. */
 export function identityIn(backend: string, stack?: string): string | undefined {
-  const folder = join(backend, ".pulumi", "stacks", "inference-stack");
-  if (!existsSync(folder)) return undefined;
-  for (const file of readdirSync(folder).filter((name) =>
-    stack === undefined ? name.endsWith(".json") : name === `${stack}.json`,
-  )) {
-    const { checkpoint } = JSON.parse(readFileSync(join(folder, file), "utf8")) as {
-      checkpoint: { latest?: { resources?: { urn: string; outputs?: { stdout?: string } }[] } };
-    };
-    const found = checkpoint.latest?.resources?.find(({ urn }) => urn.endsWith("::identity"));
-    if (found?.outputs?.stdout) return found.outputs.stdout;
-  }
-  return undefined;
+  if (!existsSync(stacksOf(backend))) return undefined;
+  const all = readdirSync(stacksOf(backend)).filter((name) => name.endsWith(".json"));
+  const names = stack === undefined ? all.map((name) => name.slice(0, -".json".length)) : [stack];
+  return names
+    .map((name) => identityOf(stateIn(backend, name)))
+    .find((found) => found !== undefined);
 }
 
 export function freshClone(name: string): Clone {
@@ -135,6 +147,14 @@ export function freshClone(name: string): Clone {
       return identity();
     },
     identity: (stack) => identityIn(backend, stack),
+    state: (stack) => stateIn(backend, stack),
+    start: (command, args, env) =>
+      spawn(command, args, {
+        cwd: dir,
+        env: { ...process.env, PATH: path, ...env },
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      }),
     run: (command, args, env, cwd = dir) => noting(cwd, command, args, env),
     pulumi: (...args) =>
       noting(dir, join(dir, "node_modules", ".bin", "pulumi"), ["--non-interactive", ...args]),

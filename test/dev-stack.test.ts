@@ -1,5 +1,5 @@
 // The dev stack from a fresh clone to its last trace, on a real engine.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -151,32 +151,6 @@ describe("while requests come in", () => {
     const after = running();
     expect(after["service"]).not.toEqual(before["service"]);
     expect({ ...after, service: [] }).toEqual({ ...before, service: [] });
-  });
-});
-
-describe("an up that was killed", () => {
-  test("is recovered by the next one", async () => {
-    await set("replicas", "2");
-    const child = spawn(
-      join(clone.dir, "node_modules", ".bin", "pulumi"),
-      ["up", "--yes", "--skip-preview", "--non-interactive", "-s", "dev"],
-      { cwd: clone.dir, stdio: ["ignore", "pipe", "pipe"], detached: true },
-    );
-    // In the middle: the new replica is being made.
-    await new Promise<void>((resolve) => {
-      child.stdout.on("data", (chunk: Buffer) => {
-        if (/Container inference-1 creating/.test(chunk.toString())) setTimeout(resolve, 500);
-      });
-    });
-    process.kill(-(child.pid ?? 0), "SIGKILL");
-    await new Promise((resolve) => child.once("close", resolve));
-
-    const next = await up();
-    expect(next.output).toMatch(/cleared the lock of process \d+, which is gone/);
-    expect(next.code).toBe(0);
-    expect(clone.containers("service")).toHaveLength(2);
-    expect((await preview()).code).toBe(0);
-    expect((await predict(apiUrl)).status).toBe(200);
   });
 });
 

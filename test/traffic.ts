@@ -13,23 +13,32 @@ export async function predict(apiUrl: string): Promise<{ status: number; body: s
 
 export interface Traffic {
   /** Ends it after what is in flight. */
-  stop(): Promise<{ sent: number; failures: string[] }>;
+  stop(): Promise<Sent>;
+}
+
+export interface Sent {
+  readonly sent: number;
+  readonly failures: readonly string[];
+  readonly slowestMs: number;
 }
 
 /** Requests from a few clients, each one after another, until stopped. */
 export function constantTraffic(apiUrl: string, clients = 8): Traffic {
   let going = true;
   let sent = 0;
+  let slowestMs = 0;
   const failures: string[] = [];
   const client = async () => {
     while (going) {
       sent++;
+      const since = performance.now();
       try {
         const { status, body } = await predict(apiUrl);
         if (status !== 200) failures.push(`${status} ${body}`);
       } catch (error) {
         failures.push(String(error));
       }
+      slowestMs = Math.max(slowestMs, performance.now() - since);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   };
@@ -38,7 +47,7 @@ export function constantTraffic(apiUrl: string, clients = 8): Traffic {
     async stop() {
       going = false;
       await all;
-      return { sent, failures };
+      return { sent, failures, slowestMs };
     },
   };
 }
