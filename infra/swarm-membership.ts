@@ -15,9 +15,10 @@ make_swarm() {
 }
 # What runs, paused or not, on networks that people made: a line "name network" for each.
 named() {
-  docker ps "$@" --format '{{$name := .Names}}{{range split .Networks ","}}{{if not (
+  running=$(docker ps "$@" --format '{{$name := .Names}}{{range split .Networks ","}}{{if not (
     eq . "" "bridge" "host" "none" "ingress" "docker_gwbridge"
-  )}}{{println $name .}}{{end}}{{end}}' | sed '/^$/d'
+  )}}{{println $name .}}{{end}}{{end}}') || return 1
+  echo "$running" | sed '/^$/d'
 }`;
 
 /**
@@ -37,14 +38,22 @@ if ours; then echo made; else echo found; fi`;
 export const leaveScript = `${common}
 [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" = true ] || exit 0
 ours || exit 0
+# Each by itself: where one is not answered, nobody knows whom it would harm, and this ends here.
+nodes=$(docker node ls --format 'node {{.Hostname}}')
+services=$(docker service ls --format 'service {{.Name}}')
+secrets=$(docker secret ls --format 'secret {{.Name}}')
+configs=$(docker config ls --format 'config {{.Name}}')
+networks=$(docker network ls --filter scope=swarm --format 'network {{.Name}}')
+containers=$(named)
 others=$(
-  docker node ls --format 'node {{.Hostname}}' | tail -n +2
-  docker service ls --format 'service {{.Name}}'
-  docker secret ls --format 'secret {{.Name}}'
-  docker config ls --format 'config {{.Name}}'
-  docker network ls --filter scope=swarm --format 'network {{.Name}}' | grep -vx 'network ingress' || true
-  named | sed 's/^\\([^ ]*\\) /container \\1 on /'
+  echo "$nodes" | tail -n +2
+  echo "$services"
+  echo "$secrets"
+  echo "$configs"
+  echo "$networks" | grep -vx 'network ingress' || true
+  echo "$containers" | sed -n 's/^\\([^ ]*\\) /container \\1 on /p'
 )
+others=$(echo "$others" | sed '/^$/d')
 if [ -n "$others" ]; then
   echo "the Swarm that this stack had made stays: leaving it would end what others have in it, and the" \\
     "engine would forget the names of their containers. There are:"
@@ -88,11 +97,14 @@ export interface Recorded {
   readonly outputs?: { readonly stdout?: unknown };
 }
 
-/** The scripts' environment where a state says that its stack made the Swarm; else undefined. Pure. */
+/**
+ * The scripts' environment where a state says that its stack made the Swarm; else undefined. The engine is
+ * the one that is asked now: the address in the state may have become another's.
+ */
 export function madeSwarm(resources: readonly Recorded[]): Environment | undefined {
   const member = resources.find(({ urn }) => urn.endsWith("command:local:Command::swarm"));
   return member?.outputs?.stdout === "made"
-    ? (member.inputs?.environment as Environment)
+    ? { ...(member.inputs?.environment as Environment), DOCKER_HOST: dockerHost() }
     : undefined;
 }
 
