@@ -1,9 +1,14 @@
 import { expect, test } from "vitest";
 import { type Member, questions } from "./names.ts";
 
-const member = (Id: string, networks: Record<string, string[] | null>): Member => ({
+const member = (
+  Id: string,
+  networks: Record<string, string[] | null>,
+  Status = "running",
+): Member => ({
   Id,
   Name: `/${Id}`,
+  State: { Status },
   NetworkSettings: {
     Networks: Object.fromEntries(
       Object.entries(networks).map(([name, Aliases]) => [
@@ -37,4 +42,16 @@ test("two on a network are asked for the names of the others, replicas by the on
 test("nobody is asked where one is alone, or where nobody has a name", () => {
   expect(questions([member("aaa1", { traffic: ["gateway"] })])).toEqual([]);
   expect(questions([member("aaa1", { t: ["aaa"] }), member("bbb1", { t: null })])).toEqual([]);
+});
+
+test.each(["restarting", "paused"])("who is %s is neither asked nor looked for", (status) => {
+  const members = [
+    member("aaa1", { traffic: ["inference"] }, status),
+    member("bbb1", { traffic: ["gateway"] }),
+    member("ccc1", { traffic: ["loadtest"] }),
+  ];
+  expect(questions(members)).toEqual([
+    { asked: "bbb1", names: new Map([["loadtest", ["ccc1"]]]) },
+    { asked: "ccc1", names: new Map([["gateway", ["bbb1"]]]) },
+  ]);
 });

@@ -7,6 +7,7 @@ import { declaredOnly, docker, dockerJson, ofStack } from "./engine.ts";
 export interface Member {
   readonly Id: string;
   readonly Name: string;
+  readonly State: { readonly Status: string };
   readonly NetworkSettings: {
     readonly Networks: Readonly<
       Record<string, { readonly IPAddress: string; readonly Aliases: readonly string[] | null }>
@@ -21,8 +22,12 @@ export interface Question {
   readonly names: ReadonlyMap<string, readonly string[]>;
 }
 
-/** A question for each network with two containers or more; the names that the engine made are left out. Pure. */
-export function questions(members: readonly Member[]): Question[] {
+/**
+ * A question for each network with two containers or more; the names that the engine made are left out.
+ * Who is paused, or ends and is started again and again, can neither be asked nor be found. Pure.
+ */
+export function questions(all: readonly Member[]): Question[] {
+  const members = all.filter(({ State }) => State.Status === "running");
   const networks = new Set(members.flatMap((m) => Object.keys(m.NetworkSettings.Networks)));
   return [...networks].flatMap((network) => {
     const on = members.filter((m) => m.NetworkSettings.Networks[network] !== undefined);
@@ -48,6 +53,16 @@ async function known(asked: string, names: readonly string[]): Promise<ReadonlyS
 
 /** Starts anew those of a stack's containers that run and are not found by their names. */
 export async function mendNames(identity: string): Promise<void> {
+  try {
+    await restartForgotten(identity);
+  } catch (cause) {
+    // One of them ended meanwhile, or is too busy to be asked: the update itself is what mends that.
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    await pulumi.log.warn(`whether containers find each other by name is not known: ${reason}`);
+  }
+}
+
+async function restartForgotten(identity: string): Promise<void> {
   const ids = (await docker("ps", "-q", ...ofStack(identity), ...declaredOnly))
     .split("\n")
     .filter(Boolean);
@@ -65,7 +80,7 @@ export async function mendNames(identity: string): Promise<void> {
     for (const [name, owners] of names) if (!found.has(name)) owners.forEach((id) => lost.add(id));
   }
   if (lost.size === 0) return;
-  await docker("restart", "--time", "5", ...lost);
+  await Promise.all([...lost].map((id) => docker("restart", "--time", "5", id)));
   const who = members.filter(({ Id }) => lost.has(Id)).map(({ Name }) => Name.replace("/", ""));
   await pulumi.log.info(
     `started anew, because their names were not found on their network: ${who.join(", ")}`,
