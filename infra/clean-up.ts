@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { declaredOf } from "../toolchain/launcher/inventory.mjs";
 import { heldLocks } from "../toolchain/launcher/locks.mjs";
-import { type Found, type Kind, unrecorded } from "../toolchain/launcher/plan.mjs";
+import { type Found, kept, type Kind, unrecorded } from "../toolchain/launcher/plan.mjs";
 import { identityOf, ownBackend, type State } from "../toolchain/launcher/state.mjs";
 import { declaredOnly, docker, type EngineInfo, ofStack } from "./engine.ts";
 import { mendNames } from "./names.ts";
@@ -11,7 +11,11 @@ const otherUpdates = (stack: string): number => (ownBackend() ? heldLocks(stack)
 
 /** Containers that may be answering requests end as they do when they are replaced. */
 const removal: Readonly<Record<Kind, readonly (readonly string[])[]>> = {
-  container: [["stop"], ["rm", "--force", "--volumes"]],
+  // No longer than the command is waited for.
+  container: [
+    ["stop", "--time", "45"],
+    ["rm", "--force", "--volumes"],
+  ],
   service: [["service", "rm"]],
   secret: [["secret", "rm"]],
   network: [["network", "rm"]],
@@ -30,27 +34,34 @@ async function remove({ kind, id, name }: Found): Promise<void> {
   }
 }
 
-/**
- * Starts what somebody stopped by hand: the provider would take it for what it declared. What is to be
- * deleted or replaced by this update is started too, as it would be if nobody had stopped it.
- */
-async function startStopped(identity: string): Promise<void> {
-  const stopped = ["--filter", "status=exited", "--filter", "status=created"];
-  const ids = await docker("ps", "-aq", ...stopped, ...ofStack(identity), ...declaredOnly);
-  for (const id of ids.split("\n").filter(Boolean)) {
+/** Lets run again what somebody stopped or paused by hand: the provider would take it for what it declared. */
+async function letRun(
+  identity: string,
+  state: State | undefined,
+  { verb, did, statuses }: (typeof halted)[number],
+): Promise<void> {
+  const filters = statuses.flatMap((status) => ["--filter", `status=${status}`]);
+  const all = ["ps", "-aq", "--no-trunc", ...filters, ...ofStack(identity), ...declaredOnly];
+  for (const id of kept(state, (await docker(...all)).split("\n"))) {
+    const short = id.slice(0, 12);
     try {
-      await docker("start", id);
-      await pulumi.log.info(`started the container ${id}, which had been stopped`);
+      await docker(verb, id);
+      await pulumi.log.info(`started the container ${short}, which had been ${did}`);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      await pulumi.log.warn(`the container ${id} has stopped and does not start again: ${reason}`);
+      await pulumi.log.warn(`the container ${short} was ${did} and does not start again: ${reason}`);
     }
   }
 }
 
+const halted = [
+  { verb: "start", did: "stopped", statuses: ["exited", "created"] },
+  { verb: "unpause", did: "paused", statuses: ["paused"] },
+] as const;
+
 /**
- * Takes away what an update left that was killed, starts what was stopped, and mends names. To be called by an update
- * that has begun: it holds the stack's lock, and whoever was to say yes has said so.
+ * Takes away what an update left that was killed, lets run what was stopped or paused, and mends names.
+ * To be called by an update that has begun: it holds the stack's lock, and whoever was to say yes has said so.
  */
 export async function cleanUp(
   stack: string,
@@ -68,6 +79,6 @@ export async function cleanUp(
   for (const kind of new Set(plan.map((found) => found.kind))) {
     await Promise.all(plan.filter((found) => found.kind === kind).map(remove));
   }
-  await startStopped(identity);
+  for (const how of halted) await letRun(identity, state, how);
   await mendNames(identity);
 }

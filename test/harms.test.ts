@@ -192,12 +192,15 @@ describe("one backend for two clones", () => {
 });
 
 describe("one up brings back", () => {
-  test("a container that was stopped", async () => {
+  test.each([
+    ["stopped", "stop"],
+    ["paused", "pause"],
+  ])("a container that was %s", async (done, how) => {
     const before = running();
-    docker("stop", clone.containers("service")[0] ?? "");
+    docker(how, clone.containers("service")[0] ?? "");
     const { code, output: said } = await up();
     expect(code, said).toBe(0);
-    expect(said).toContain("which had been stopped");
+    expect(said).toContain(`which had been ${done}`);
     expect(running()).toEqual(before);
     expect((await predict(apiUrl)).status).toBe(200);
   });

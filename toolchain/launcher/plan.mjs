@@ -54,6 +54,17 @@ export function unrecorded({ state, identity, otherUpdates, found }) {
 }
 
 /**
+ * Those of a stack's containers that its state has and does not only wait to delete: nothing else of it
+ * may be started again.
+ * @param {State | undefined} state
+ * @param {readonly string[]} ids of containers
+ */
+export function kept(state, ids) {
+  const recorded = new Set((state ?? []).filter((one) => !("delete" in one)).map(idOf));
+  return ids.filter((id) => id !== "" && recorded.has(id));
+}
+
+/**
  * What the state records and the engine has no more. What is only waiting to be deleted is not missed.
  * @param {State | undefined} state
  * @param {Present} present

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { advice, inWords, lost, unrecorded } from "./plan.mjs";
+import { advice, inWords, kept, lost, unrecorded } from "./plan.mjs";
 
 const urn = (type: string, name: string) => `urn:pulumi:dev::inference-stack::${type}::${name}`;
 const container = "docker:index/container:Container";
@@ -79,6 +79,12 @@ describe("what is gone from the engine", () => {
     const old = { urn: urn(container, "inference-0"), type: container, id: "c9", delete: true };
     expect(lost([...state, old], present)).toEqual([]);
   });
+});
+
+test("only what the state has, and does not wait to delete, may be started again", () => {
+  const old = { urn: urn(container, "inference-0"), type: container, id: "c9", delete: true };
+  expect(kept([...state, old], ["", "c1", "c2", "c9"])).toEqual(["c1"]);
+  expect(kept(undefined, ["c1"])).toEqual([]);
 });
 
 test("things are counted in words", () => {
