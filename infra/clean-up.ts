@@ -49,7 +49,9 @@ async function letRun(
       await pulumi.log.info(`started the container ${short}, which had been ${did}`);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      await pulumi.log.warn(`the container ${short} was ${did} and does not start again: ${reason}`);
+      await pulumi.log.warn(
+        `the container ${short} was ${did} and does not start again: ${reason}`,
+      );
     }
   }
 }

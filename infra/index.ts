@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { identityOf } from "../toolchain/launcher/state.mjs";
+import { noteBegun } from "./begun.ts";
 import { birthOf, stateAtHand } from "./birth.ts";
 import { prepareBuilds } from "./builds.ts";
 import { cleanUp } from "./clean-up.ts";
@@ -26,6 +27,7 @@ async function main(stack: string) {
   const builds = await prepareBuilds(config);
   if (!pulumi.runtime.isDryRun()) {
     await cleanUp(stack, state, engine);
+    noteBegun(birth.origin, engine);
     await watchStarts(stack, birth.origin);
     if (config.platform === "swarm") {
       await watchServices(stack, birth.origin, engine.Swarm.ControlAvailable);

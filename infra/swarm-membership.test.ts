@@ -3,7 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dockerHost } from "./engine.ts";
-import { leaveScript, madeSwarm, membershipEnvironment, runMembership } from "./swarm-membership.ts";
+import {
+  leaveScript,
+  madeSwarm,
+  membershipEnvironment,
+  runMembership,
+} from "./swarm-membership.ts";
 
 // An engine that fails to answer at the one moment that matters cannot be had from a real one at will.
 const answers = (broken: string): string => `#!/bin/sh

@@ -2,9 +2,24 @@
 // they have started to be ready, minutes long. So what this update made and what is not ready yet is
 // taken away: its provider ends at once, with an error that the state records.
 import { execFile, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { label } from "../clone.mjs";
-import { identityOf, readState } from "./state.mjs";
+
+/**
+ * Names a file to the program, in which it notes that its update has begun. Until then nothing that is
+ * new on the engine is this update's: another may run while this one still asks whether it may.
+ */
+export const begunVariable = "INFERENCE_STACK_BEGUN";
+
+/**
+ * @typedef {object} Begun
+ * @property {string} identity of the stack
+ * @property {readonly string[]} before what it had when the update began: ids as Docker shows them, 12 characters
+ */
+
+/** As Docker shows it. @param {string} id */
+export const shortId = (id) => id.slice(0, 12);
 
 const run = promisify(execFile);
 const everyMs = 500;
@@ -20,19 +35,12 @@ async function docker(args) {
 
 const declared = ["--filter", `label=${label.declared}`];
 
-/** Of one stack, or of all. @param {string} [identity] */
-const of = (identity) => [
-  ...declared,
-  ...(identity === undefined ? [] : ["--filter", `label=${label.clone}=${identity}`]),
-];
+/** @param {string} identity of the stack */
+const of = (identity) => [...declared, "--filter", `label=${label.clone}=${identity}`];
 
-/** @param {string} format @param {string} [identity] */
-const listContainers = (format, identity) =>
-  docker(["ps", "-a", "--no-trunc", ...of(identity), "--format", format]);
-
-/** None where the engine manages no Swarm. @param {string} format @param {string} [identity] */
-const listServices = (format, identity) =>
-  docker(["service", "ls", ...of(identity), "--format", format]).catch(() => []);
+/** None where the engine manages no Swarm. @param {string} identity */
+const listServices = (identity) =>
+  docker(["service", "ls", ...of(identity), "--format", "{{.ID}} {{.Replicas}}"]).catch(() => []);
 
 /**
  * Ids of containers that are new since `before` and not ready: without a word on their health they are
@@ -62,7 +70,8 @@ export const incomplete = (lines) =>
  * @param {ReadonlySet<string>} before
  */
 async function sweepContainers(identity, before) {
-  const ids = unready(await listContainers("{{.ID}} {{.Status}}", identity), before);
+  const format = ["--format", "{{.ID}} {{.Status}}"];
+  const ids = unready(await docker(["ps", "-a", ...of(identity), ...format]), before);
   if (ids.length > 0) await docker(["rm", "-f", "-v", ...ids]);
 }
 
@@ -72,7 +81,7 @@ async function sweepContainers(identity, before) {
  * @param {ReadonlySet<string>} before
  */
 async function sweepServices(identity, before) {
-  const all = await listServices("{{.ID}} {{.Replicas}}", identity);
+  const all = await listServices(identity);
   const made = incomplete(all).filter((id) => !before.has(id));
   if (made.length > 0) await docker(["service", "rm", ...made]);
   const state = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}";
@@ -83,29 +92,25 @@ async function sweepServices(identity, before) {
 }
 
 /**
- * What an interrupted update leaves waiting, against what is there now; call the result when it is
- * interrupted. It goes on until this process ends: the CLI may just be making one more.
- * @param {string} stack
- * @param {NodeJS.ProcessEnv} env of the CLI
+ * Takes away what this update made and what is not ready; nothing where it has not begun.
+ * @param {string} file where the program notes that
  */
-export function takeAwayUnready(stack, env) {
-  const before = Promise.all([listContainers("{{.ID}}"), listServices("{{.ID}}")]).then(
-    (ids) => new Set(ids.flat()),
-  );
-  // Told of where it is used: without an engine nobody waits.
-  before.catch(() => undefined);
-  /** @type {string | undefined} */
-  let identity;
-  const sweep = async () => {
-    const known = await before;
-    // A first update has it only since then.
-    identity ??= identityOf(readState(stack, env));
-    if (identity === undefined) return;
-    await sweepContainers(identity, known);
-    await sweepServices(identity, known);
-  };
+export async function sweep(file) {
+  /** @type {Begun} */
+  const { identity, before } = JSON.parse(readFileSync(file, "utf8"));
+  const known = new Set(before);
+  await sweepContainers(identity, known);
+  await sweepServices(identity, known);
+}
+
+/**
+ * What is to be called when an update is interrupted. It goes on until this process ends: the CLI may
+ * just be making one more.
+ * @param {string} file where the program notes that the update has begun
+ */
+export function takeAwayUnready(file) {
   const again = () => {
-    void sweep()
+    void sweep(file)
       .catch(() => undefined)
       .then(() => setTimeout(again, everyMs).unref());
   };

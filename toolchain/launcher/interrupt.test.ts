@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { incomplete, unready } from "./interrupt.mjs";
+import { incomplete, sweep, unready } from "./interrupt.mjs";
 
 describe("an interrupted update takes away", () => {
   test("what it made and what is not ready", () => {
@@ -16,6 +18,44 @@ describe("an interrupted update takes away", () => {
     ];
     expect(unready(lines, new Set(["old"]))).toEqual(["a", "c", "d", "e"]);
   });
+});
+
+// It says what an engine would beside another update of the stack, and notes what it is told to do.
+const engine = `#!/bin/sh
+case "$*" in
+  *"ps -a"*) echo "aaaaaaaaaaaa Up 3 seconds (health: starting)" ;;
+  *"service ls"*) echo "bbbbbbbbbbbb 0/1" ;;
+  *"service inspect"*) echo updating ;;
+  *) echo "$*" >> "$0.calls" ;;
+esac
+`;
+
+test.each([
+  ["nothing while it still asks whether it may", undefined, ""],
+  ["nothing that was there before", ["aaaaaaaaaaaa"], "service rm bbbbbbbbbbbb\n"],
+  ["what is new", [], "rm -f -v aaaaaaaaaaaa\nservice rm bbbbbbbbbbbb\n"],
+])("an interrupted update takes away %s", async (_, before, expected) => {
+  const folder = mkdtempSync(join(tmpdir(), "interrupt-"));
+  const path = process.env["PATH"];
+  const host = process.env["DOCKER_HOST"];
+  try {
+    writeFileSync(join(folder, "docker"), engine);
+    writeFileSync(join(folder, "docker.calls"), "");
+    chmodSync(join(folder, "docker"), 0o755);
+    process.env["PATH"] = `${folder}:${path ?? ""}`;
+    process.env["DOCKER_HOST"] = "unix:///nowhere";
+    const file = join(folder, "begun.json");
+    if (before !== undefined) {
+      writeFileSync(file, JSON.stringify({ identity: "0a1b2c3d", before }));
+    }
+    await sweep(file).catch(() => undefined);
+    expect(readFileSync(join(folder, "docker.calls"), "utf8")).toBe(expected);
+  } finally {
+    process.env["PATH"] = path;
+    if (host === undefined) delete process.env["DOCKER_HOST"];
+    else process.env["DOCKER_HOST"] = host;
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("a Swarm service that lacks a task waits for it", () => {

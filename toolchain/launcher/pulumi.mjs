@@ -2,14 +2,14 @@
 // `npx pulumi` in this project: prepares the clone, then runs the genuine CLI with the same
 // arguments. See invocation.mjs, backend.mjs, salt.mjs, pending.mjs and recover.mjs for what is prepared.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { constants } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { root } from "../clone.mjs";
 import { pulumiCli } from "../paths.mjs";
 import { chosen, project, selectedStack } from "./backend.mjs";
 import { pulumiEnvironment } from "./environment.mjs";
-import { passSignals, takeAwayUnready } from "./interrupt.mjs";
+import { begunVariable, passSignals, takeAwayUnready } from "./interrupt.mjs";
 import { parseInvocation, stackOfProject, useOfStack } from "./invocation.mjs";
 import { clearDeadLocks } from "./locks.mjs";
 import { forgetPending } from "./pending.mjs";
@@ -58,10 +58,14 @@ if (here && known !== undefined && use !== "nothing" && looksAtEngine.has(invoca
   if (todo.refresh && !invocation.refresh) more.push("--refresh");
 }
 
-const updated = ["up", "update"].includes(invocation.verb) ? stack : undefined;
-const interrupted = updated === undefined ? () => undefined : takeAwayUnready(updated, env);
-const child = spawn(pulumiCli, [...args, ...more], { stdio: "inherit", env });
-passSignals(child, interrupted);
+const notes = mkdtempSync(join(tmpdir(), "inference-stack-"));
+process.once("exit", () => rmSync(notes, { recursive: true, force: true }));
+const begun = join(notes, "begun.json");
+const child = spawn(pulumiCli, [...args, ...more], {
+  stdio: "inherit",
+  env: { ...env, [begunVariable]: begun },
+});
+passSignals(child, invocation.verb === "up" ? takeAwayUnready(begun) : () => undefined);
 child.on("exit", (code, signal) => {
   if (lends) takeSalts();
   process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0));
