@@ -1,11 +1,11 @@
 // `npm run down`: every trace of this clone's stacks removed, volumes with their data too.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import retry from "p-retry";
-import { folderId, label, root, stateDir } from "../toolchain/clone.mjs";
+import { folderId, label, root } from "../toolchain/clone.mjs";
 import { readCommand } from "../toolchain/command.mjs";
-import { settingsStacks } from "../toolchain/launcher/settings.mjs";
+import { settingsStacks, stateSalt } from "../toolchain/launcher/settings.mjs";
 import {
   checkpointFile,
   engineOf,
@@ -45,9 +45,9 @@ function stackNames(): string[] {
 
 /** A stack that was destroyed left its data under the identity that it would have again. */
 function formerIdentity(stack: string): string | undefined {
-  const salt = join(stateDir, "salts", stack);
-  if (!existsSync(salt)) return undefined;
-  const settings = `encryptionsalt: ${readFileSync(salt, "utf8")}`;
+  const salt = stateSalt(stack);
+  if (salt === undefined) return undefined;
+  const settings = `encryptionsalt: ${salt}`;
   return originOf({ organization: "organization", project: "inference-stack", stack, settings });
 }
 

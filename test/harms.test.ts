@@ -277,3 +277,18 @@ test("an own secret is made once, whatever its command comes to say", async () =
   expect(shown.output).not.toMatch(/loadtest-token|loadtest-secret/);
   execFileSync("git", ["checkout", "-q", "infra/random.ts"], { cwd: clone.dir });
 });
+
+test("down removes the data that a destroyed stack kept, and nobody else's", async () => {
+  const kept = (label: string) => docker("volume", "create", "--label", label).trim();
+  const own = kept(`inference-stack.clone=${clone.id}`);
+  const others = kept("inference-stack.clone=00000000");
+  try {
+    succeeds(await pulumi("destroy", "--yes", "--skip-preview"));
+    succeeds(await clone.run("npm", ["run", "-s", "down"]));
+    const volumes = dockerLines("volume", "ls", "-q");
+    expect(volumes).not.toContain(own);
+    expect(volumes).toContain(others);
+  } finally {
+    docker("volume", "rm", "-f", own, others);
+  }
+});

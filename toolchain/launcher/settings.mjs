@@ -41,8 +41,12 @@ function read(file) {
   }
 }
 
-/** The salt in a stack's state on the clone's own backend. @param {string} stack */
-function stateSalt(stack) {
+/**
+ * The salt in a stack's state on the clone's own backend.
+ * @param {string} stack
+ * @returns {string | undefined}
+ */
+export function stateSalt(stack) {
   const { type, state } =
     JSON.parse(read(checkpointFile(stack)) || "{}").checkpoint?.latest?.secrets_providers ?? {};
   return type === "passphrase" && typeof state?.salt === "string" ? state.salt : undefined;
