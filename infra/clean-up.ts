@@ -3,6 +3,7 @@ import { declaredOf } from "../toolchain/launcher/inventory.mjs";
 import { heldLocks } from "../toolchain/launcher/locks.mjs";
 import { type Found, kept, type Kind, unrecorded } from "../toolchain/launcher/plan.mjs";
 import { identityOf, ownBackend, type State } from "../toolchain/launcher/state.mjs";
+import { reconnect } from "./connections.ts";
 import { declaredOnly, docker, type EngineInfo, ofStack } from "./engine.ts";
 import { mendNames } from "./names.ts";
 
@@ -62,8 +63,9 @@ const halted = [
 ] as const;
 
 /**
- * Takes away what an update left that was killed, lets run what was stopped or paused, and mends names.
- * To be called by an update that has begun: it holds the stack's lock, and whoever was to say yes has said so.
+ * Takes away what an update left that was killed, lets run what was stopped or paused, and sees to it
+ * that it is on its networks and found there. To be called by an update that has begun: it holds the
+ * stack's lock, and whoever was to say yes has said so.
  */
 export async function cleanUp(
   stack: string,
@@ -82,5 +84,6 @@ export async function cleanUp(
     await Promise.all(plan.filter((found) => found.kind === kind).map(remove));
   }
   for (const how of halted) await letRun(identity, state, how);
+  await reconnect(identity, state);
   await mendNames(identity);
 }

@@ -205,6 +205,23 @@ describe("one up brings back", () => {
     expect((await predict(apiUrl)).status).toBe(200);
   });
 
+  test("a container that was taken off its network", async () => {
+    const [network = ""] = dockerLines(
+      "network",
+      "ls",
+      "-q",
+      ...mine(),
+      "--filter",
+      "name=traffic",
+    );
+    docker("network", "disconnect", network, clone.containers("service")[0] ?? "");
+    const { code, output: said } = await up();
+    expect(code, said).toBe(0);
+    expect(said).toContain("which had been taken off the network");
+    expect((await predict(apiUrl)).status).toBe(200);
+    await clean();
+  });
+
   test("a service with its settings, which were lost with it", async () => {
     const [id = ""] = clone.containers("service");
     const volume = docker(
