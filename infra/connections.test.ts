@@ -32,7 +32,6 @@ test("a container is put back on what it is declared to be on, with the names it
 test("nothing is done with who is where it is declared to be, nor with what no state keeps", () => {
   expect(cuts(state, [on("c1", "traffic", "dependencies"), on("c2")])).toEqual([]);
   expect(cuts(undefined, [on("c1")])).toEqual([]);
-  expect(cuts([{ ...container("c1", [{ name: "traffic" }]), delete: true }], [on("c1")])).toEqual(
-    [],
-  );
+  const old = { ...container("c1", [{ name: "traffic" }]), delete: true };
+  expect(cuts([old], [on("c1")])).toEqual([]);
 });

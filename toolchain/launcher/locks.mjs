@@ -12,9 +12,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { stateDir } from "../clone.mjs";
-import { alive, bootTime, startTicks } from "./processes.mjs";
+import { pulumiCli } from "../paths.mjs";
+import { alive, bootTime, commandName, startTicks } from "./processes.mjs";
 import { locksDir } from "./state.mjs";
 
 /**
@@ -27,6 +28,8 @@ import { locksDir } from "./state.mjs";
  * @property {number | undefined} bootTime milliseconds since 1970; undefined where it is not known
  * @property {(pid: number) => number | "unknown" | undefined} startOf when a process started, in
  *   milliseconds since 1970; undefined where there is none
+ * @property {(pid: number) => boolean} isCli whether what has this number now is the Pulumi CLI: the
+ *   clock may have been set since the lock was made, and then times say nothing
  */
 
 /** By how much the kernel's clock of processes and the clock on the wall may differ. */
@@ -34,7 +37,7 @@ const slackMs = 2000;
 
 /**
  * The locks whose holder is gone: made on this host, and before it booted, or by a process that is
- * no more, or whose number was given to another since. Pure.
+ * no more, or whose number was given to another since, which is no CLI. Pure.
  * @param {readonly Lock[]} locks
  * @param {Host} host
  */
@@ -42,7 +45,7 @@ export function deadLocks(locks, host) {
   if (!host.alone) return [];
   return locks.filter((lock) => {
     const made = Date.parse(lock.timestamp);
-    if (lock.hostname !== host.hostname || Number.isNaN(made)) return false;
+    if (lock.hostname !== host.hostname || Number.isNaN(made) || host.isCli(lock.pid)) return false;
     if (host.bootTime !== undefined && made < host.bootTime - slackMs) return true;
     const started = host.startOf(lock.pid);
     return started === undefined || (started !== "unknown" && started > made + slackMs);
@@ -79,6 +82,7 @@ function thisHost() {
     alone: users.every(
       (user) => user === here() || statSync(join(usersDir, user)).mtimeMs < (booted ?? 0),
     ),
+    isCli: (pid) => alive(pid) && commandName(pid) === basename(pulumiCli),
     startOf: (pid) => {
       if (!alive(pid)) return undefined;
       const ticks = startTicks(pid);

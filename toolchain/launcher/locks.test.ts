@@ -9,7 +9,13 @@ const lock = {
   hostname: "here",
   timestamp: "2030-01-01T12:00:00.123456789Z",
 };
-const host = { hostname: "here", alone: true, bootTime: at(-3600), startOf: () => undefined };
+const host = {
+  hostname: "here",
+  alone: true,
+  bootTime: at(-3600),
+  startOf: () => undefined,
+  isCli: () => false,
+};
 
 test.each<[string, Partial<Host>, boolean]>([
   ["its process is gone", {}, true],
@@ -23,6 +29,11 @@ test.each<[string, Partial<Host>, boolean]>([
     true,
   ],
   ["when the machine booted cannot be known", { bootTime: undefined }, true],
+  [
+    "the clock was set forward since, and its process lives",
+    { bootTime: at(7200), startOf: () => at(7300), isCli: () => true },
+    false,
+  ],
   ["it is of another host", { hostname: "there" }, false],
   ["another host or container uses this clone too", { alone: false }, false],
   ["the same, and the machine booted since", { alone: false, bootTime: at(60) }, false],

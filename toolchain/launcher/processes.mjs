@@ -27,6 +27,13 @@ export function startTicks(pid) {
 }
 
 /**
+ * The name of the program that a process runs.
+ * @param {number} pid
+ * @returns {string} empty where there is no such process, or no /proc
+ */
+export const commandName = (pid) => read(`/proc/${pid}/comm`).trim();
+
+/**
  * Whether a process can still do something. One that has ended keeps its number until its parent, or the
  * first process of the machine or container, asks how: seconds later, or never.
  * @param {number} pid
