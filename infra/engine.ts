@@ -45,10 +45,11 @@ export async function logOf(
 }
 
 /** Filters of the docker command for what a stack has, whose identity this is. */
-export const ofStack = (identity: string): string[] => [
-  "--filter",
-  `label=${label.clone}=${identity}`,
-];
+export function ofStack(identity: string): string[] {
+  // Swarm takes a label without a value for one with any.
+  if (identity === "") throw new Error("a stack without an identity has nothing on the engine");
+  return ["--filter", `label=${label.clone}=${identity}`];
+}
 
 /** Only what the program itself declared: nothing that Swarm made for it. */
 export const declaredOnly = ["--filter", `label=${label.declared}`];

@@ -77,7 +77,7 @@ function labelled(state) {
     const labels = inputs?.["labels"];
     if (!Array.isArray(labels)) continue;
     const found = labels.find((entry) => entry?.label === label.clone)?.value;
-    if (typeof found === "string") return found;
+    if (typeof found === "string" && found !== "") return found;
   }
   return undefined;
 }
