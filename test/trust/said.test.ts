@@ -19,6 +19,7 @@ test.each([
 
 test("what an update put right is told in few words, each once for each thing", () => {
   const output = `inference-stack: cleared the lock of process 8961, which is gone
+inference-stack: forgot 2 operations that a killed update had begun: what they made is looked for on the engine
 Updating (dev):
     pulumi:pulumi:Stack inference-stack-dev  removed the container inference-1-4f87ef0, which no state records
     pulumi:pulumi:Stack inference-stack-dev  removed the container inference-0-824bcd3, which no state records
@@ -27,6 +28,7 @@ Diagnostics:
 `;
   expect(recoveries(output)).toEqual([
     "cleared a lock",
+    "forgot 2 operations",
     "removed a container",
     "removed a container",
   ]);
