@@ -43,7 +43,8 @@ test("the page has the sums, how it was done, and a row for each moment", () => 
   );
   const page = killPage(campaign, "2030-01-01, one machine.");
   expect(page).toContain(summary(campaign));
-  expect(page).toContain("by seed 7. 2030-01-01, one machine.");
+  expect(page).toContain("by seed 7: 13.2 s undisturbed");
+  expect(page).toContain(" 2030-01-01, one machine.\n");
   const rows = page.split("\n").filter((line) => line.startsWith("|"));
   expect(rows).toHaveLength(4);
   expect(rows[2]).toBe(

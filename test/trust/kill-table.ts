@@ -42,7 +42,7 @@ export function killPage(campaign: Campaign, where: string): string {
     "",
     summary(campaign),
     "",
-    `Each time one setting of a running dev stack is changed, eight clients send requests through its gateway without a pause, and every process of \`npx pulumi up\` gets \`kill -9\`. A second later the same command is run again, with nothing between. After it a preview has to have no changes, the engine nothing that the state does not record, and the other way round. The moments are spread over the ${seconds(campaign.undisturbedMs)} s that an undisturbed \`up\` took, one in each of ${campaign.outcomes.length} equal parts of it, by seed ${campaign.seed}. ${where}`,
+    `Each time one setting of a running dev stack is changed, eight clients send requests through its gateway without a pause, and every process of \`npx pulumi up\` gets \`kill -9\`. A second later the same command is run again, with nothing between. After it a preview has to have no changes, the engine nothing that the state does not record, and the other way round. The moments are spread over the time that an \`up\` takes, one in each of ${campaign.outcomes.length} equal parts of it, by seed ${campaign.seed}: ${seconds(campaign.undisturbedMs)} s undisturbed, and more where the one before took longer. ${where}`,
     "",
     row(columns.map(([title]) => title)),
     row(columns.map(() => "---")),

@@ -77,7 +77,8 @@ export async function kill(
         if ("endedAfterMs" in one) takesMs = one.endedAfterMs;
         else outcome = one;
       }
-      takesMs = Math.max(takesMs, undisturbedMs);
+      // The machine may have become slower since: the `up` after it had all to do, or nearly.
+      takesMs = Math.max(outcome.convergedSeconds * 1000, undisturbedMs);
       outcomes.push(outcome);
       tell(`${outcomes.length} of ${count}: ${inLine(outcome)}`);
       if (outcome.wrong.length > 0) {
