@@ -27,16 +27,17 @@ const marked = (): number[] =>
  * @returns how many they were
  */
 export function killMarked(): number {
-  let killed = 0;
+  // Who is told to end may still be there when they are looked for again.
+  const killed = new Set<number>();
   for (let pids = marked(); pids.length > 0; pids = marked()) {
     for (const pid of pids) {
       try {
         process.kill(pid, "SIGKILL");
-        killed += 1;
+        killed.add(pid);
       } catch {
         // ended meanwhile
       }
     }
   }
-  return killed;
+  return killed.size;
 }
