@@ -75,7 +75,7 @@ describe("in a limited container", () => {
     const deadlineMs = 1000;
     const service = await startContainer({
       cpus: 0.25,
-      memory: "128m",
+      memory: "256m",
       model: join(ROOT, "test/models/slow"),
       environment: { DEADLINE: `${deadlineMs}ms` },
     });
