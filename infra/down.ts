@@ -79,7 +79,7 @@ function leaveSwarm(identity: string): void {
 }
 
 /** What Pulumi did not know of, or keeps on purpose. @param mine filters of the docker command */
-async function sweep(mine: readonly string[], managesSwarm: boolean): Promise<void> {
+async function sweep(mine: readonly string[]): Promise<void> {
   const kinds = [
     { what: "service", list: ["service", "ls", "-q"], remove: ["service", "rm"] },
     { what: "container", list: ["ps", "-aq"], remove: ["rm", "-f", "-v"] },
@@ -90,6 +90,8 @@ async function sweep(mine: readonly string[], managesSwarm: boolean): Promise<vo
     { what: "image", list: ["images", "-q", "--no-trunc"], remove: ["rmi", "-f"] },
   ];
   const onlySwarm = new Set(["service", "secret", "config"]);
+  // Asked anew: the Swarm may have gone with the stack that had made it.
+  const managesSwarm = (await engineInfo()).Swarm.ControlAvailable;
   for (const { what, list, remove } of kinds) {
     if (onlySwarm.has(what) && !managesSwarm) continue;
     const left = async () => [
@@ -123,10 +125,10 @@ async function main(): Promise<void> {
   if (existsSync(pulumiCli)) stacks.filter(({ isUp }) => isUp).forEach(destroy);
   for (const { identity, isUp } of stacks) {
     if (identity === undefined) continue;
-    if (isUp) await sweep(ofStack(identity), engine.Swarm.ControlAvailable);
+    if (isUp) await sweep(ofStack(identity));
     else await sweepKept(identity);
   }
-  await sweep(["--filter", `label=${label.folder}=${folderId}`], false);
+  await sweep(["--filter", `label=${label.folder}=${folderId}`]);
   for (const { identity } of stacks) if (identity !== undefined) leaveSwarm(identity);
   console.log("nothing of this clone's stacks is left on the engine");
 }

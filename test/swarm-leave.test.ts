@@ -248,5 +248,7 @@ test("replicas that fill the nodes are replaced in turns, none of their requests
   const shared = await stack.up();
   expect(shared.code, shared.output).toBe(0);
   expect(stack.tasks()).toHaveLength(5);
-  await stack.destroy();
+  const down = await stack.run("npm", "run", "-s", "down");
+  expect(down.code, down.output).toBe(0);
+  expect(swarmState()).toBe("inactive");
 });
