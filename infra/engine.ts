@@ -46,8 +46,8 @@ export async function logOf(
 
 /** Filters of the docker command for what a stack has, whose identity this is. */
 export function ofStack(identity: string): string[] {
-  // Swarm takes a label without a value for one with any.
-  if (identity === "") throw new Error("a stack without an identity has nothing on the engine");
+  // Not its name, and never nothing: Swarm takes a label without a value for one with any.
+  if (!/^[0-9a-f]{8}$/.test(identity)) throw new Error(`${identity} is no stack's identity`);
   return ["--filter", `label=${label.clone}=${identity}`];
 }
 

@@ -1,5 +1,6 @@
 // The stack's containers on the engine, found by their labels.
-import { docker, dockerJson, ofStack } from "../../infra/engine.ts";
+import { docker, dockerJson } from "../../infra/engine.ts";
+import { ofStackNamed } from "../../infra/stack-named.ts";
 import { label } from "../../toolchain/clone.mjs";
 import type { PartLimits } from "./observation.ts";
 
@@ -18,9 +19,9 @@ interface Inspected {
   HostConfig: { NanoCpus: number; Memory: number };
 }
 
-/** Those that run, of this clone's stack. Full ids. */
+/** Those that run, of a stack. Full ids. */
 export async function stackContainers(stack: string): Promise<StackContainers> {
-  const ids = (await docker("ps", "-q", ...ofStack(stack))).split("\n").filter(Boolean);
+  const ids = (await docker("ps", "-q", ...ofStackNamed(stack))).split("\n").filter(Boolean);
   const found =
     ids.length === 0
       ? []

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { ofStack } from "../../infra/engine.ts";
+import { ofStackNamed } from "../../infra/stack-named.ts";
 import type { Gateways } from "../../infra/gateway-stats.ts";
 import {
   inspectServices,
@@ -92,7 +92,7 @@ export class SwarmWatch implements Watch {
 
   static async begin(stack: string, declared: Limits): Promise<SwarmWatch> {
     for (let waited = 0; ; waited += 1) {
-      const services = await inspectServices(ofStack(stack));
+      const services = await inspectServices(ofStackNamed(stack));
       const service = partOf(services, "service");
       const tasks = service === undefined ? [] : await inspectTasks([service]);
       const { cpus, memory } = limitsOf(service);
