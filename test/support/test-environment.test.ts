@@ -8,6 +8,7 @@ test.each([
   ["the repository of a hook that is running", { GIT_DIR: "/repo/.git", GIT_WORK_TREE: "/repo" }],
   ["variables the service is set by", { PORT: "1", MODEL: "other", MLFLOW_URL: "http://m:5000" }],
   ["what changes the words of programs", { LANG: "de_DE.UTF-8", FORCE_COLOR: "1", CI: "true" }],
+  ["the npm that started it", { npm_config_loglevel: "silent", npm_lifecycle_event: "test" }],
   ["Node's own options", { NODE_OPTIONS: "--inspect", NODE_USE_ENV_PROXY: "1" }],
 ])("a test sees nothing of %s", (_, given) => {
   expect(testEnvironment({ ...machine, ...given }, "/d")).toEqual(testEnvironment(machine, "/d"));

@@ -8,7 +8,9 @@ const kept = [
   /^DOCKER_(HOST|TLS_VERIFY|CERT_PATH|API_VERSION)$/,
   /^(https?|all|no)_proxy$/i,
   /^(NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE)$/,
-  /^(npm|pip|pyenv|toolchain)_/i,
+  /^(pip|pyenv|toolchain)_/i,
+  // Where npm has packages from; not how loud the one is that started the tests.
+  /^npm_config_(registry|cache|(user|global)config|https?_proxy|proxy|noproxy|ca|cafile|strict_ssl)$/i,
   /^(CGO_|GO)[A-Z_]+$/,
 ];
 
