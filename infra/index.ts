@@ -1,3 +1,4 @@
+import "./native-stacks.ts";
 import * as pulumi from "@pulumi/pulumi";
 import { identityOf } from "../toolchain/launcher/state.mjs";
 import { noteBegun } from "./begun.ts";

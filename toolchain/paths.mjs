@@ -25,3 +25,6 @@ export const toolchainDir = join(root, "toolchain");
 /** Builds and downloads, kept outside the clone. Read on each call, so that tests can move it. */
 export const cacheDir = () =>
   join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "inference-stack");
+
+/** What Node has compiled of the packages, for the next start. */
+export const compileCacheDir = () => join(cacheDir(), "compiled");

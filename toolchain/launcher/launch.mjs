@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "nod
 import { constants, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { root } from "../clone.mjs";
-import { pulumiCli } from "../paths.mjs";
+import { compileCacheDir, pulumiCli } from "../paths.mjs";
 import { chosen, project, selectedStack } from "./backend.mjs";
 import { pulumiEnvironment } from "./environment.mjs";
 import { begunVariable, passSignals, takeAwayUnready } from "./interrupt.mjs";
@@ -19,7 +19,12 @@ import { checkpointFile } from "./state.mjs";
 
 const args = process.argv.slice(2);
 
-const env = { ...process.env, ...pulumiEnvironment() };
+const env = {
+  // Half of what it takes to load Pulumi's SDK is compiling it.
+  NODE_COMPILE_CACHE: compileCacheDir(),
+  ...process.env,
+  ...pulumiEnvironment(),
+};
 const invocation = parseInvocation(args, process.env);
 const { ownBackend, ownPassphrase, home } = chosen();
 const here = projectFolder(resolve(invocation.cwd ?? ".")) === root;
