@@ -46,7 +46,8 @@ export function questions(all: readonly Member[]): Question[] {
 
 /** Names that somebody answers to, as `getent hosts` says it: lines of an address and names. */
 async function known(asked: string, names: readonly string[]): Promise<ReadonlySet<string>> {
-  const script = 'for name; do getent hosts "$name" > /dev/null && echo "$name"; done; true';
+  // At once: where the engine knows a name not, and nobody beyond it answers, each takes many seconds.
+  const script = 'for name; do { getent hosts "$name" > /dev/null && echo "$name"; } & done; wait';
   const said = await docker("exec", asked, "sh", "-c", script, "sh", ...names);
   return new Set(said.split("\n"));
 }
@@ -74,11 +75,11 @@ async function restartForgotten(identity: string): Promise<void> {
     "{{json .}}",
     ...ids,
   );
-  const lost = new Set<string>();
-  for (const { asked, names } of questions(members)) {
+  const asked = questions(members).map(async ({ asked, names }) => {
     const found = await known(asked, [...names.keys()]);
-    for (const [name, owners] of names) if (!found.has(name)) owners.forEach((id) => lost.add(id));
-  }
+    return [...names].flatMap(([name, owners]) => (found.has(name) ? [] : owners));
+  });
+  const lost = new Set((await Promise.all(asked)).flat());
   if (lost.size === 0) return;
   await Promise.all([...lost].map((id) => docker("restart", "--time", "5", id)));
   const who = members.filter(({ Id }) => lost.has(Id)).map(({ Name }) => Name.replace("/", ""));
