@@ -1,10 +1,10 @@
-// `npm test`: every check and every test, or those that are named, one after another, with the time
-// each part took.
+// `npm test`: every check and every test, or those that are named, with the time each part took.
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { root, stateDir } from "../toolchain/clone.mjs";
-import { type Part, partsOf, UsageError } from "./support/parts.ts";
+import { type Part, partsOf, type Stage, UsageError } from "./support/parts.ts";
 import { type Tally, tally, tallyText } from "./support/tally.ts";
 
 interface Outcome extends Part {
@@ -14,10 +14,12 @@ interface Outcome extends Part {
 
 const artifacts = join(stateDir, "artifacts");
 
-function parts(): Part[] {
+function stages(): Stage[] {
   const cwd = process.env["INIT_CWD"] ?? process.cwd();
   try {
-    return partsOf(process.argv.slice(2), { root, cwd, artifacts, exists: existsSync });
+    // A test waits half of its time.
+    const cores = Math.max(2, availableParallelism());
+    return partsOf(process.argv.slice(2), { cores, root, cwd, artifacts, exists: existsSync });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(error.message);
@@ -25,18 +27,31 @@ function parts(): Part[] {
   }
 }
 
-async function run(part: Part): Promise<Outcome> {
-  console.log(`\n── ${part.name}`);
+/** @param aside what it prints is shown when it has ended: another part prints meanwhile */
+async function run(part: Part, aside: boolean): Promise<Outcome> {
+  const title = `\n── ${part.name}`;
+  if (!aside) console.log(title);
   const started = performance.now();
   const [command = "", ...args] = part.command;
   const child = spawn(command, args, {
     cwd: root,
     env: { ...process.env, ...part.env },
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: ["ignore", aside ? "pipe" : "inherit", aside ? "pipe" : "inherit"],
   });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (piece: Buffer) => said.push(piece));
+  }
   const code = await new Promise((resolve) => child.once("close", resolve));
   const seconds = (performance.now() - started) / 1000;
+  if (aside) process.stdout.write(`${title}\n${Buffer.concat(said).toString()}`);
   return { ...part, ok: code === 0, seconds };
+}
+
+async function runLane(parts: readonly Part[], aside: boolean): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const part of parts) outcomes.push(await run(part, aside));
+  return outcomes;
 }
 
 /** undefined where vitest ended before it could write its report: the part has failed then. */
@@ -45,12 +60,16 @@ function tallied(report: string): Tally | undefined {
   return tally(JSON.parse(readFileSync(report, "utf8")) as Parameters<typeof tally>[0]);
 }
 
-const wanted = parts();
+const wanted = stages();
 rmSync(artifacts, { recursive: true, force: true });
 mkdirSync(artifacts, { recursive: true });
 
 const outcomes: Outcome[] = [];
-for (const part of wanted) outcomes.push(await run(part));
+for (const lanes of wanted) {
+  const last = lanes.length - 1;
+  const ended = await Promise.all(lanes.map((parts, lane) => runLane(parts, lane !== last)));
+  outcomes.push(...ended.flat());
+}
 
 console.log(`\nLogs and reports: ${artifacts}`);
 for (const { name, ok, seconds } of outcomes) {

@@ -5,16 +5,17 @@ import { root } from "../../toolchain/clone.mjs";
 import { besideEachOther, partsOf } from "./parts.ts";
 
 const place = {
+  cores: 2,
   root: "/project",
   cwd: "/project/test",
   artifacts: "/artifacts",
   exists: (path: string) => path.startsWith("/project/test/"),
 };
-const commands = (...args: string[]) =>
-  partsOf(args, place).map(({ command }) => command.join(" "));
+const all = (args: string[]) => partsOf(args, place).flat(2);
+const commands = (...args: string[]) => all(args).map(({ command }) => command.join(" "));
 
 test("without a word it is every check and every test", () => {
-  expect(partsOf([], place).map(({ name }) => name)).toEqual([
+  expect(all([]).map(({ name }) => name)).toEqual([
     "types",
     "lint",
     "format",

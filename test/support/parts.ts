@@ -11,28 +11,37 @@ export interface Part {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** What is run side by side: lanes, the parts of each one after another. */
+export type Stage = readonly (readonly Part[])[];
+
 /**
  * Files of the engine's tests that wait more than they work, and that say nothing of how quick anything
- * is: two at a time. All others have the machine for themselves.
+ * is: several at a time, the longest first, for no core is idle then while the last one ends. All others
+ * have the machine for themselves.
  */
 export const besideEachOther: readonly string[] = [
+  "swarm-leave",
   "backup",
-  "command-plugin",
+  "models",
+  "swarm-dependencies",
+  "harms",
   "dependencies",
   "dev-stack",
-  "doomed-start",
-  "doomed-swarm",
-  "download",
-  "first-time",
-  "harms",
+  "ui",
   "killed-up",
-  "loadtest/told-to-end",
+  "doomed-start",
+  "first-time",
   "own-pulumi",
+  "setup",
+  "doomed-swarm",
+  "service/clients",
+  "command-plugin",
+  "download",
+  "service/fuzz",
+  "loadtest/told-to-end",
   "plugin-typings",
-  "service/docs",
   "service/long-deadline",
-  "swarm-dependencies",
-  "swarm-leave",
+  "service/docs",
 ].map((name) => `test/${name}.test.ts`);
 
 export const usage =
@@ -46,7 +55,12 @@ export class UsageError extends Error {
   }
 }
 
+/** Tells vitest.config.ts how many files of the engine's tests are run at a time. */
+export const filesAtOnce = "TEST_FILES_AT_ONCE";
+
 interface Place {
+  /** Of the machine. */
+  readonly cores: number;
   /** The project's own folder. */
   readonly root: string;
   /** Where the command was given. */
@@ -56,10 +70,13 @@ interface Place {
 }
 
 /**
- * One after another. Pure, but for `exists`.
+ * Stages, one after another. Pure, but for `exists`.
  * @throws UsageError naming an option or a file that there is not
  */
-export function partsOf(args: readonly string[], { root, cwd, artifacts, exists }: Place): Part[] {
+export function partsOf(
+  args: readonly string[],
+  { cores, root, cwd, artifacts, exists }: Place,
+): Stage[] {
   const { names, files } = parsed(args);
   const tests = (name: string, ...further: string[]): Part => {
     const report = join(artifacts, `${name}.json`);
@@ -76,16 +93,18 @@ export function partsOf(args: readonly string[], { root, cwd, artifacts, exists 
       if (!exists(path)) throw new UsageError(`There is no file or folder ${file}.`);
       return relative(root, path);
     });
-    return [tests("chosen", ...paths, ...names.flatMap((name) => ["-t", name]))];
+    return [[[tests("chosen", ...paths, ...names.flatMap((name) => ["-t", name]))]]];
   }
   const check = (name: string): Part => ({ name, command: ["npm", "run", "-s", `check:${name}`] });
   const engine = (name: string, ...further: string[]) =>
     tests(name, "--project", "engine", ...further);
   return [
-    ...["types", "lint", "format"].map(check),
-    tests("unit", "--project", "unit"),
-    { ...engine("stack", ...besideEachOther), env: { TEST_FILES_AT_ONCE: "2" } },
-    engine("engine", ...besideEachOther.flatMap((file) => ["--exclude", file])),
+    [
+      // These need no engine, and use what the others leave of the machine.
+      [...["types", "lint", "format"].map(check), tests("unit", "--project", "unit")],
+      [{ ...engine("stack", ...besideEachOther), env: { [filesAtOnce]: String(cores) } }],
+    ],
+    [[engine("engine", ...besideEachOther.flatMap((file) => ["--exclude", file]))]],
   ];
 }
 
