@@ -32,14 +32,21 @@ export interface StatRow {
   p99: number;
 }
 
+/** Failures of one kind. */
 export interface FailureRow {
   method: string;
   name: string;
   error: string;
+  /** What the server said of the first of them, in a line; absent where it said nothing. */
+  said?: string;
   occurrences: number;
   firstSeen: number;
   lastSeen: number;
 }
+
+/** A kind of failure in words, with what the server said of the first. */
+export const failureText = ({ error, said }: Pick<FailureRow, "error" | "said">): string =>
+  said === undefined ? error : `${error}: ${said}`;
 
 /** Something a scenario's own code threw. */
 export interface ExceptionRow {

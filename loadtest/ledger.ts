@@ -116,12 +116,14 @@ export class Ledger {
         method,
         name,
         error: error.error,
+        ...(error.said === undefined ? {} : { said: error.said }),
         occurrences: error.count,
         firstSeen: error.firstSeen,
         lastSeen: error.lastSeen,
       });
       return;
     }
+    if (row.said === undefined && error.said !== undefined) row.said = error.said;
     row.occurrences += error.count;
     row.firstSeen = Math.min(row.firstSeen, error.firstSeen);
     row.lastSeen = Math.max(row.lastSeen, error.lastSeen);

@@ -37,6 +37,8 @@ export interface Receiver {
   replied(): void;
   /** No whole reply: `failure` says why, in words that group well. */
   broke(failure: string): void;
+  /** Whether the beginning of a refusal's body is to be kept, where no body is. */
+  wants(status: number): boolean;
 }
 
 /** One request at a time to somewhere: a connection, or a test's stand-in for one. */
@@ -58,7 +60,7 @@ export interface Line {
 const shared = Buffer.allocUnsafeSlow(256 * 1024);
 
 export class Connection implements Line {
-  readonly reply = new ResponseParser();
+  readonly reply: ResponseParser;
   readonly #endpoint: Endpoint;
   readonly #receiver: Receiver;
   #socket: Socket | undefined;
@@ -67,6 +69,7 @@ export class Connection implements Line {
   constructor(endpoint: Endpoint, receiver: Receiver) {
     this.#endpoint = endpoint;
     this.#receiver = receiver;
+    this.reply = new ResponseParser((status) => receiver.wants(status));
   }
 
   get busy(): boolean {

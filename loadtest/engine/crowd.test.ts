@@ -111,6 +111,29 @@ test("a bad status and a failed check are failures with their own words", () => 
   }
 });
 
+test("what the server says with a status is kept of its first refusal, for the whole run", () => {
+  const time = new FakeTime();
+  const { work } = fakeWork(time, (_, i) => ({
+    afterMs: 1,
+    status: i % 2 === 0 ? 422 : 503,
+    body: i === 1 ? "" : JSON.stringify({ title: "Invalid input", detail: `row ${i}` }),
+  }));
+  const crowd = new Crowd(work);
+  crowd.setTarget(1, 1);
+  const take = (): unknown => {
+    time.advance(4004, (now) => {
+      crowd.turn(now);
+    });
+    return work.meters[0]!.take().errors;
+  };
+  const kinds = [
+    { error: "status 422", said: "Invalid input: row 0", count: 2 },
+    { error: "status 503", said: "Invalid input: row 3", count: 2 },
+  ];
+  expect(take()).toMatchObject(kinds);
+  expect(take()).toMatchObject(kinds);
+});
+
 test("what a scenario throws is an exception, not a request", () => {
   const time = new FakeTime();
   const { work, sent } = fakeWork(time, () => ({ afterMs: 1 }), {

@@ -31,6 +31,7 @@ export interface Answer {
   afterMs: number;
   status?: number;
   failure?: string;
+  body?: string;
 }
 
 /** Work whose `answer` says what becomes of each request; null answers never. */
@@ -41,7 +42,8 @@ export function fakeWork(
 ): { work: Work; sent: number[] } {
   const sent: number[] = [];
   class FakeLine implements Line {
-    reply = { status: 0, bodyBytes: 2, body: () => Buffer.from("ok") };
+    reply = { status: 0, bodyBytes: 2, body: () => Buffer.from(this.#body) };
+    #body = "ok";
     busy = false;
     #turn = 0;
     readonly #receiver: Receiver;
@@ -64,6 +66,7 @@ export function fakeWork(
         }
         this.busy = false;
         this.reply.status = said.status ?? 200;
+        this.#body = said.body ?? "ok";
         this.#receiver.replied();
       });
     }

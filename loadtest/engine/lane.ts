@@ -4,8 +4,9 @@ import type { Reply } from "../scenario/scenario.ts";
 import type { Clock } from "./clock.ts";
 import type { Line, Receiver } from "./connection.ts";
 import { Histogram } from "./histogram.ts";
-import { TaskMeter } from "./meter.ts";
+import { statusError, TaskMeter } from "./meter.ts";
 import type { Plan, PlannedTask } from "./plan.ts";
+import { saidBy } from "./said.ts";
 
 /** Something a scenario's own code threw. */
 export interface ThrownCount {
@@ -130,9 +131,18 @@ export abstract class Lane implements Receiver {
     const meter = work.meters[this.#task]!;
     const us = (now - this.#from) * 1000;
     if (wrong === undefined) meter.ok(us, reply.bodyBytes);
-    else meter.failed(us, reply.bodyBytes, wrong);
+    else {
+      if (this.wants(reply.status)) meter.said(reply.status, saidBy(reply.body()));
+      meter.failed(us, reply.bodyBytes, wrong);
+    }
     work.busy -= 1;
     this.ended(now, true);
+  }
+
+  /** What the first refusals of each status say is kept: the rest say the same, or too much to be read. */
+  wants(status: number): boolean {
+    const { plan, meters } = this.work;
+    return plan.tasks[this.#task]!.check === undefined && !meters[this.#task]!.knows(status);
   }
 
   broke(failure: string): void {
@@ -152,7 +162,7 @@ function problemOf(
   work: Work,
 ): string | undefined {
   if (task.check === undefined) {
-    return status >= 200 && status < 400 ? undefined : `status ${status}`;
+    return status >= 200 && status < 400 ? undefined : statusError(status);
   }
   const reply: Reply = {
     status,

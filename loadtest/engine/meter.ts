@@ -4,6 +4,8 @@ import { Histogram, type HistogramData } from "./histogram.ts";
 /** One kind of failure of one task. Times are Unix seconds. */
 export interface FailureCount {
   error: string;
+  /** What the server said of the first of them, where it said something. */
+  said?: string;
   count: number;
   firstSeen: number;
   lastSeen: number;
@@ -22,12 +24,17 @@ export interface TaskCounts {
   errors: FailureCount[];
 }
 
+/** The kind of failure that a reply of such a status is. */
+export const statusError = (status: number): string => `status ${status}`;
+
 export class TaskMeter {
   readonly latency = new Histogram();
   requests = 0;
   failures = 0;
   bytes = 0;
   readonly #errors = new Map<string, FailureCount>();
+  /** What the server said with each status, for as long as the run goes on. */
+  readonly #said = new Map<number, string>();
   readonly name: string;
   readonly method: string;
   readonly #unixMs: () => number;
@@ -42,6 +49,15 @@ export class TaskMeter {
     this.latency.record(us);
     this.requests += 1;
     this.bytes += bytes;
+  }
+
+  /** Whether it is known what the server says with such a status. */
+  knows(status: number): boolean {
+    return this.#said.has(status);
+  }
+
+  said(status: number, words: string): void {
+    if (words !== "") this.#said.set(status, words);
   }
 
   failed(us: number, bytes: number, error: string): void {
@@ -61,6 +77,10 @@ export class TaskMeter {
 
   /** The counts since the last take; starts again from nothing. */
   take(): TaskCounts {
+    for (const [status, said] of this.#said) {
+      const failure = this.#errors.get(statusError(status));
+      if (failure !== undefined) failure.said = said;
+    }
     const counts: TaskCounts = {
       name: this.name,
       method: this.method,

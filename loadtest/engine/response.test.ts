@@ -2,6 +2,24 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ResponseParser, type Parsed } from "./response.ts";
 
+test("of a refusal the beginning is kept, where it is wanted, and of nothing else", () => {
+  const parser = new ResponseParser((status) => status === 422);
+  const kept = (status: number, body: string): string => {
+    parser.reset(false, false);
+    const bytes = Buffer.from(
+      `HTTP/1.1 ${status} x\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect(parser.feed(bytes, bytes.length)).toBe("done");
+    expect(parser.bodyBytes).toBe(body.length);
+    return parser.body().toString();
+  };
+  expect(kept(200, "fine")).toBe("");
+  expect(kept(500, "broken")).toBe("");
+  expect(kept(422, "no")).toBe("no");
+  expect(kept(422, "x".repeat(100_000))).toHaveLength(16 * 1024);
+  expect(kept(200, "fine")).toBe("");
+});
+
 interface Outcome {
   parsed: Parsed;
   status: number;

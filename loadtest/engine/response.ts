@@ -43,6 +43,9 @@ type State = (typeof state)[keyof typeof state];
 
 export type Parsed = "more" | "done" | "malformed";
 
+/** Of a refusal's body: enough for what a server says, too little to matter. */
+const refusalBytes = 16 * 1024;
+
 export class ResponseParser {
   /** Status code of the reply whose head was read; 0 before. */
   status = 0;
@@ -61,8 +64,15 @@ export class ResponseParser {
   #sawDigit = false;
   #head: Buffer | undefined;
   #ofHead = false;
-  #capture = false;
+  /** How many more bytes of the body are kept. */
+  #room = 0;
   #body: Buffer[] | undefined;
+  readonly #wants: (status: number) => boolean;
+
+  /** @param wants whether the beginning of a body is kept that comes with such a status, from 400 on */
+  constructor(wants: (status: number) => boolean = () => false) {
+    this.#wants = wants;
+  }
 
   /** Makes ready for the next reply; `ofHead` when the request was HEAD; `capture` to keep the body. */
   reset(ofHead: boolean, capture: boolean): void {
@@ -73,11 +83,11 @@ export class ResponseParser {
     this.#state = state.head;
     this.#head = undefined;
     this.#ofHead = ofHead;
-    this.#capture = capture;
+    this.#room = capture ? Infinity : 0;
     this.#body = undefined;
   }
 
-  /** The kept body; empty unless asked for. */
+  /** The kept body, or what was kept of it; empty unless asked for. */
   body(): Buffer {
     const parts = this.#body;
     if (parts === undefined) return Buffer.alloc(0);
@@ -177,6 +187,7 @@ export class ResponseParser {
     }
     this.status = status;
     if (status < 200) return at;
+    if (status >= 400 && this.#room === 0 && this.#wants(status)) this.#room = refusalBytes;
     this.keepAlive = keepAlive;
     if (this.#ofHead || status === 204 || status === 304) this.#state = state.done;
     else if (chunked) {
@@ -275,6 +286,9 @@ export class ResponseParser {
 
   #take(buffer: Buffer, at: number, size: number): void {
     this.bodyBytes += size;
-    if (this.#capture) (this.#body ??= []).push(Buffer.from(buffer.subarray(at, at + size)));
+    if (this.#room === 0) return;
+    const kept = Math.min(size, this.#room);
+    (this.#body ??= []).push(Buffer.from(buffer.subarray(at, at + kept)));
+    this.#room -= kept;
   }
 }

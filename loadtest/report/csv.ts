@@ -1,5 +1,12 @@
 // Locust's CSV files, column for column: CRLF, quotes only where needed, percentiles in whole ms.
-import { quantiles, type FailureRow, type RunView, type StatRow, type Tick } from "../events.ts";
+import {
+  failureText,
+  quantiles,
+  type FailureRow,
+  type RunView,
+  type StatRow,
+  type Tick,
+} from "../events.ts";
 
 type Cell = string | number;
 
@@ -145,7 +152,7 @@ export const failuresCsv = (failures: readonly FailureRow[]): string =>
     ...failures.map((row): Cell[] => [
       row.method,
       row.name,
-      row.error,
+      failureText(row),
       row.occurrences,
       time(row.firstSeen),
       time(row.lastSeen),

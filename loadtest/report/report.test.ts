@@ -57,6 +57,10 @@ test("failures and exceptions have Locust's columns", () => {
   expect(failuresCsv(view.failures)).toBe(
     "Method,Name,Error,Occurrences,First Seen,Last Seen\r\nPOST,/predict,status 500,1,1970-01-01T00:16:40Z,1970-01-01T00:16:41Z\r\n",
   );
+  const said = 'Invalid input: "/a" is null';
+  expect(failuresCsv([{ ...view.failures[0]!, said }])).toContain(
+    'POST,/predict,"status 500: Invalid input: ""/a"" is null",1,1970-',
+  );
   const thrown = {
     ...view,
     exceptions: [{ message: 'boom, "x"', traceback: "a\nb", count: 2, nodes: ["w1", "w2"] }],
@@ -142,4 +146,19 @@ test("Prometheus is given totals and quantiles by task", () => {
     'loadtest_latency_seconds{method="POST",name="/predict",quantile="0.5"} 0.003',
   );
   expect(text).toContain('name="/odd, \\"name\\""');
+});
+
+test("failures are counted by kind, however different what the server says each time", () => {
+  const refused = (said: string) => {
+    const task = counts("/predict", [1], 1, "status 422");
+    return [{ ...task, errors: task.errors.map((error) => ({ ...error, said })) }];
+  };
+  const both = viewOf(events([refused("row 1 is bad"), refused("row 2 is bad")]));
+  expect(both.failures).toMatchObject([
+    { error: "status 422", said: "row 1 is bad", occurrences: 2 },
+  ]);
+  const tables = finalTables(both);
+  expect(tables).toMatch(/^POST +\/predict +status 422 +2$/m);
+  expect(tables).toContain("What the server said\nPOST /predict, status 422: row 1 is bad");
+  expect(finalTables(view)).not.toContain("What the server said");
 });

@@ -1,6 +1,6 @@
 // The tables on the console.
 import type { RunState, RunView, StatRow, Tick } from "../events.ts";
-import { quantiles } from "../events.ts";
+import { failureText, quantiles } from "../events.ts";
 
 /** "0.412", "7.31", "128": milliseconds, short enough to read. */
 export function msText(ms: number): string {
@@ -67,16 +67,20 @@ export function finalTables(view: RunView): string {
     `Response time percentiles (ms)\n${percentiles}`,
   ];
   if (view.failures.length > 0) {
+    const most = [...view.failures].sort((a, b) => b.occurrences - a.occurrences).slice(0, 20);
     parts.push(
       `Failures\n${grid(
         ["Type", "Name", "Error", "Occurrences"],
-        [...view.failures]
-          .sort((a, b) => b.occurrences - a.occurrences)
-          .slice(0, 20)
-          .map((row) => [row.method, row.name, row.error, row.occurrences]),
+        most.map((row) => [row.method, row.name, row.error, row.occurrences]),
         3,
       )}`,
     );
+    const said = most.filter((row) => row.said !== undefined);
+    if (said.length > 0) {
+      parts.push(
+        `What the server said\n${said.map((row) => `${row.method} ${row.name}, ${failureText(row)}`).join("\n")}`,
+      );
+    }
   }
   if (view.exceptions.length > 0) {
     parts.push(

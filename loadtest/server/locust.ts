@@ -1,6 +1,6 @@
 // Locust's own JSON routes, so that scripts written for them go on working.
 import type { RunView, StatRow } from "../events.ts";
-import { quantiles } from "../events.ts";
+import { failureText, quantiles } from "../events.ts";
 import { windowRates } from "../report/csv.ts";
 
 const at = (row: StatRow, quantile: (typeof quantiles)[number]): number =>
@@ -45,7 +45,7 @@ export function statsRequests(view: RunView, state: string): unknown {
     errors: view.failures.map((row) => ({
       method: row.method,
       name: row.name,
-      error: row.error,
+      error: failureText(row),
       occurrences: row.occurrences,
       first_seen: row.firstSeen,
       last_seen: row.lastSeen,

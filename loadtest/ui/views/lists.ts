@@ -1,6 +1,6 @@
 // The tabs that are one table each: failures, exceptions, ratio, logs, workers.
 import { html, type TemplateResult } from "lit-html";
-import type { ExceptionRow, FailureRow, WorkerRow } from "../../events.ts";
+import { failureText, type ExceptionRow, type FailureRow, type WorkerRow } from "../../events.ts";
 import type { Actions } from "../app.ts";
 import { bytes, clock, count, ms, percent } from "../format.ts";
 import type { State } from "../state.ts";
@@ -17,8 +17,8 @@ const failureColumns: Column<FailureRow>[] = [
   { title: "Name", key: ({ name }) => name },
   {
     title: "Error",
-    key: ({ error }) => error,
-    cell: ({ error }) => html`<span class="bad wrap">${error}</span>`,
+    key: failureText,
+    cell: (row) => html`<span class="bad wrap">${failureText(row)}</span>`,
   },
   { title: "First", key: ({ firstSeen }) => firstSeen, cell: ({ firstSeen }) => clock(firstSeen) },
   { title: "Last", key: ({ lastSeen }) => lastSeen, cell: ({ lastSeen }) => clock(lastSeen) },
