@@ -13,6 +13,7 @@ import type { DriveInput, DriveOutput } from "./drive.ts";
 import { exitHelp, flagHelp, pageHelp, parseFlags, type Flags } from "./flags.ts";
 import { peakUsers } from "./load.ts";
 import { readScenario } from "./scenario/file.ts";
+import { readOwnRows } from "./scenario/rows.ts";
 import { onToldToEnd } from "./told-to-end.ts";
 import { UserError } from "./units.ts";
 
@@ -47,6 +48,7 @@ async function main(args: string[]): Promise<number> {
     );
   }
   if (flags.file !== null) flags.request.scenario = await readScenario(flags.file);
+  if (flags.data !== null) flags.request.rows = readOwnRows(flags.data);
   const code = await inStack(flags, await masterOf(flags.stack));
   if (flags.autoquit !== null) {
     const seconds = flags.autoquit;
@@ -147,7 +149,7 @@ async function inStack({ request, outputs }: Flags, container: string): Promise<
   for await (const text of createInterface({ input: child.stdout })) {
     const line = JSON.parse(text) as DriveOutput;
     if ("refused" in line) throw new UserError(line.refused);
-    terminal.show(line.event);
+    if ("event" in line) terminal.show(line.event);
   }
   child.stdin.end();
   await closed;

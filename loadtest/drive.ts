@@ -8,10 +8,10 @@ import type { RunEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
 import { UserError } from "./units.ts";
 
-/** Lines that go in: first what to run, then perhaps one or two stops. */
-export type DriveInput = { run: unknown } | { stop: "gently" | "now" };
-/** Lines that come out. */
-export type DriveOutput = { event: RunEvent } | { refused: string };
+/** Lines that go in: first what to run, then perhaps one or two stops; or what to try, and nothing more. */
+export type DriveInput = { run: unknown } | { try: unknown } | { stop: "gently" | "now" };
+/** Lines that come out; of a try why a run would not start, or null when it would. */
+export type DriveOutput = { event: RunEvent } | { refused: string } | { tried: string | null };
 
 /** What shows the master that a request comes from a holder of the shared secret. */
 export const driveKeyOf = (secret: string): string =>
@@ -51,22 +51,29 @@ export async function drive(settings: Settings): Promise<void> {
   const input = createInterface({ input: process.stdin });
   const lines = input[Symbol.asyncIterator]();
   const first = await lines.next();
-  const asked = JSON.parse(String(first.value)) as { run: unknown };
-  const started = await fetch(`${base}/api/runs`, {
+  // Passed on as it came: people's own rows are many megabytes.
+  const [, what, run] = /^\{"(run|try)":(.*)\}$/s.exec(String(first.value)) ?? [];
+  const started = await fetch(`${base}/api/runs${what === "try" ? "/try" : ""}`, {
     method: "POST",
     headers,
-    body: JSON.stringify(asked.run),
+    body: run ?? "",
     signal: AbortSignal.timeout(600_000),
   });
   if (!started.ok) {
     const { message } = (await started.json().catch(() => ({ message: null }))) as {
       message: string | null;
     };
-    say({ refused: message ?? `the master answered ${started.status}` });
+    const why = message ?? `the master answered ${started.status}`;
+    say(what === "try" ? { tried: why } : { refused: why });
     input.close();
     return;
   }
-  const { run } = (await started.json()) as { run: string };
+  if (what === "try") {
+    say({ tried: null });
+    input.close();
+    return;
+  }
+  const { run: id } = (await started.json()) as { run: string };
 
   const end = new AbortController();
   void (async () => {
@@ -79,7 +86,7 @@ export async function drive(settings: Settings): Promise<void> {
 
   let current = false;
   for await (const event of readEvents(`${base}/api/events`, headers)) {
-    if (event.type === "started") current = event.run === run;
+    if (event.type === "started") current = event.run === id;
     if (!current) continue;
     say({ event });
     if (event.type === "ended") break;

@@ -25,6 +25,8 @@ export interface Flags {
   outputs: Outputs;
   /** A scenario's file. */
   file: string | null;
+  /** A file of rows. */
+  data: string | null;
   stack: string;
   /** Run on this machine instead of in the stack. */
   local: boolean;
@@ -42,6 +44,7 @@ export interface Flags {
 const options = {
   headless: { type: "boolean" },
   locustfile: { type: "string", short: "f" },
+  data: { type: "string" },
   users: { type: "string", short: "u" },
   "spawn-rate": { type: "string", short: "r" },
   rate: { type: "string" },
@@ -84,6 +87,9 @@ export function parseFlags(args: string[]): Flags {
   } catch (error) {
     throw new UserError((error as Error).message);
   }
+  if (values.data !== undefined && values.locustfile !== undefined) {
+    throw new UserError("Give --data or --locustfile, not both: a scenario reads its data itself.");
+  }
   return {
     request: parseRequest(values),
     outputs: {
@@ -100,6 +106,7 @@ export function parseFlags(args: string[]): Flags {
       }),
     },
     file: values.locustfile ?? null,
+    data: values.data ?? null,
     stack: values.stack ?? "dev",
     local: values.local === true,
     processes: parseNumber(values.processes ?? "1", "--processes", {
@@ -157,6 +164,9 @@ export const flagHelp = `  -u, --users N            users (1); or steps with the
   -t, --run-time TIME      such as 90s, 2m, 1h30m; without it, until Ctrl-C
   -H, --host URL           what to load
   -f, --locustfile FILE    a scenario in TypeScript (loadtest/scenario/scenario.ts has the types)
+      --data FILE          rows to send instead of some like those that the target describes: a .csv
+                           with a header, .ndjson, or .json with an array. Each is one request, in
+                           turn, and then from the first again; each worker begins somewhere else
       --think-time SECONDS wait after each reply: 1 (default), 1-3, exp:1, pace:1
       --rate N             open loop instead of users, in requests a second: 500,
                            500:1m,1000:1m, or 0-1000:2m for a ramp

@@ -57,6 +57,7 @@ export async function runWithPage(
     allowedTargets: [],
     stack: null,
     scenario: request.scenario,
+    ownRows: request.rows,
     runs: new RunStore(null, log),
     scraper: null,
     workers: () => workers.ports,
@@ -115,12 +116,15 @@ export async function runWithPage(
   const restore = onInterrupt(interrupted, () => {
     interrupted(0);
   });
-  if (page.autostart) await master.start(request);
-  await told;
-  restore();
-  master.close();
-  workers.close();
-  server.close();
-  if ("closeAllConnections" in server) server.closeAllConnections();
+  try {
+    if (page.autostart) await master.start(request);
+    await told;
+  } finally {
+    restore();
+    master.close();
+    workers.close();
+    server.close();
+    if ("closeAllConnections" in server) server.closeAllConnections();
+  }
   return status;
 }

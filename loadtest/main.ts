@@ -9,7 +9,8 @@ import { exitHelp, flagHelp, pageHelp, parseFlags } from "./flags.ts";
 import { runWithPage } from "./local-page.ts";
 import { Master } from "./master.ts";
 import { Run } from "./run.ts";
-import { fetchOpenApi, predictions } from "./scenario/default.ts";
+import { prepare } from "./scenario/prepare.ts";
+import { readOwnRows } from "./scenario/rows.ts";
 import { createApp } from "./server/app.ts";
 import { RunStore } from "./server/runs.ts";
 import { Scraper } from "./server/scrape.ts";
@@ -38,7 +39,7 @@ const log = (text: string): void => {
 
 async function run(args: string[]): Promise<number> {
   const flags = parseFlags(args);
-  const { request, outputs, processes, file, page, help: wanted } = flags;
+  const { request, outputs, processes, file, data, page, help: wanted } = flags;
   if (wanted) {
     console.log(help);
     return 0;
@@ -49,12 +50,10 @@ async function run(args: string[]): Promise<number> {
     const { readScenario } = await import("./scenario/file.ts");
     request.scenario = await readScenario(file);
   }
+  if (data !== null) request.rows = readOwnRows(data);
   const count = processes === -1 ? givenCores() : Math.max(1, processes);
   if (page !== null) return runWithPage({ ...flags, page }, host, count, self);
-  const scenario = request.scenario ?? {
-    name: `POST ${request.path}`,
-    data: predictions(await fetchOpenApi(host), request.path, Math.random),
-  };
+  const scenario = await prepare(request, host);
   const terminal = new Console(outputs);
   const theRun = new Run({
     id: randomUUID(),

@@ -2,7 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { Run, type WorkerPort } from "./run.ts";
 import { describeRequest, type RunRequest } from "./run-request.ts";
-import { fetchOpenApi, predictions } from "./scenario/default.ts";
+import { prepare, type Prepared } from "./scenario/prepare.ts";
+import type { OwnRows } from "./scenario/rows.ts";
 import { Recorder } from "./server/recorder.ts";
 import type { RunStore } from "./server/runs.ts";
 import type { Scraper } from "./server/scrape.ts";
@@ -21,6 +22,8 @@ export interface MasterOptions {
   timeout?: number | undefined;
   /** What runs that bring no scenario do; null posts predictions. */
   scenario?: { name: string; data: ScenarioData } | null;
+  /** The rows of runs that bring neither a scenario nor rows. */
+  ownRows?: OwnRows | null;
   runs: RunStore;
   scraper: Scraper | null;
   workers: () => readonly WorkerPort[];
@@ -38,6 +41,8 @@ export class Master {
   #starting = false;
   #idle: NodeJS.Timeout;
   #lastRows = "";
+  /** What targets said of themselves, by host. */
+  readonly #described = new Map<string, unknown>();
 
   constructor(options: MasterOptions) {
     this.options = options;
@@ -84,7 +89,7 @@ export class Master {
     this.#starting = true;
     try {
       await this.#workersFor(request);
-      const { name, data } = await this.#scenario(request, host);
+      const { name, data } = await this.prepare(request);
       const { stack, scraper, workers, log } = this.options;
       const run = new Run({
         id: randomUUID(),
@@ -152,16 +157,11 @@ export class Master {
     }
   }
 
-  async #scenario(
-    request: RunRequest,
-    host: string,
-  ): Promise<{ name: string; data: ScenarioData }> {
-    const given = request.scenario ?? this.options.scenario ?? null;
-    if (given !== null) return given;
-    return {
-      name: `POST ${request.path}`,
-      data: predictions(await fetchOpenApi(host), request.path, Math.random),
-    };
+  /** What a run would send, tried on its target. Throws UserError where that refuses it. */
+  prepare(request: RunRequest): Promise<Prepared> {
+    const scenario = request.scenario ?? this.options.scenario ?? null;
+    const rows = request.rows ?? this.options.ownRows ?? null;
+    return prepare({ ...request, scenario, rows }, this.#target(request.host), this.#described);
   }
 
   async #facts(host: string) {

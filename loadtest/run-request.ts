@@ -1,6 +1,7 @@
 // What a run is asked to do, however it was asked: by flags, by the start form, by a script.
 import { describeLoad, durationOf, parseRate, parseUsers, type Load } from "./load.ts";
 import type { ScenarioData } from "./engine/plan.ts";
+import type { OwnRows } from "./scenario/rows.ts";
 import type { ThinkTime } from "./scenario/scenario.ts";
 import { parseThinkTime } from "./scenario/think-time.ts";
 import { parseThreshold } from "./thresholds.ts";
@@ -20,6 +21,8 @@ export interface RunRequest {
   thinkTime: ThinkTime | null;
   /** null posts predictions to `path`. */
   scenario: { name: string; data: ScenarioData } | null;
+  /** What the predictions are made for; null: rows like those that the target describes. */
+  rows: OwnRows | null;
   path: string;
   /** How long a reply may take; null: as long as the load test was told, which knows the stack's deadline. */
   timeout: number | null;
@@ -100,6 +103,7 @@ export function parseRequest(
     runTime: runTime === undefined ? durationOf(load) : parseDuration(runTime, label("run-time")),
     thinkTime: think === undefined ? null : parseThinkTime(think, label("think-time")),
     scenario: null,
+    rows: null,
     path,
     timeout: given("timeout") === undefined ? null : Math.max(0.001, duration("timeout", "")),
     insecure: texts.insecure === true,

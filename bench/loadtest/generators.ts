@@ -39,6 +39,9 @@ function file(name: string, text: string): string {
   return path;
 }
 
+/** What nginx is sent by this load test: it describes nothing itself. */
+export const ownRows = (): string => file("rows.json", `[${body}]`);
+
 /** How many users, how fast they come, and the seconds each waits after a reply. */
 interface Users {
   users: number;
@@ -76,6 +79,8 @@ const ours = (program: string, { users, perSecond, think }: Users): Generator =>
     "run",
     "-H",
     url,
+    "--data",
+    ownRows(),
     "-u",
     String(users),
     "-r",

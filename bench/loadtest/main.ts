@@ -9,7 +9,7 @@ import { root } from "../../toolchain/clone.mjs";
 import { readCommand, UsageError } from "../../toolchain/command.mjs";
 import { cpuSeconds, median, thousands } from "../measure.ts";
 import { writeSection } from "../section.ts";
-import { connections, generators, which, type Generator } from "./generators.ts";
+import { connections, generators, ownRows, which, type Generator } from "./generators.ts";
 import { startNginx, type Server } from "./nginx.ts";
 
 const help = `Usage: npm run bench:loadtest [-- --rounds 5 --seconds 5 --users 10000 --install]
@@ -100,6 +100,8 @@ async function think(url: string, users: number) {
     "run",
     "-H",
     url,
+    "--data",
+    ownRows(),
     "-u",
     String(users),
     "-r",

@@ -1,5 +1,7 @@
 // RFC 4180: quotes may hold commas, line ends and doubled quotes.
-export function parseCsv(text: string): Record<string, string>[] {
+
+/** The lines that are not empty, as their cells; the first has the columns' names. */
+export function readCells(text: string): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
   let cell = "";
@@ -27,6 +29,10 @@ export function parseCsv(text: string): Record<string, string>[] {
     else if (char !== "\r") cell += char;
   }
   if (cell !== "" || row.length > 0) endRow();
-  const [head = [], ...data] = rows;
+  return rows;
+}
+
+export function parseCsv(text: string): Record<string, string>[] {
+  const [head = [], ...data] = readCells(text);
   return data.map((values) => Object.fromEntries(head.map((name, i) => [name, values[i] ?? ""])));
 }

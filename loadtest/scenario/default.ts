@@ -1,50 +1,41 @@
-// The load there is when nobody wrote a scenario: predictions, each with other values.
-import type { ScenarioData } from "../engine/plan.ts";
-import { bodySchema, sample } from "./openapi.ts";
+// The load there is when nobody wrote a scenario: predictions, each with another row.
+import type { RequestsTask, ScenarioData } from "../engine/plan.ts";
+import { UserError } from "../units.ts";
+import { bodySchema } from "./openapi.ts";
+import { sample } from "./sample.ts";
 
-const variants = 2048;
+/** Different requests at most; fewer where they are large, for workers hold them all. */
+const most = { variants: 2048, bytes: 16 * 1024 * 1024 };
 
-/** A flower near those the embedded model was trained on. */
-function iris(random: () => number): unknown {
-  const centers = [
-    [5.0, 3.4, 1.5, 0.25],
-    [5.9, 2.8, 4.3, 1.3],
-    [6.6, 3.0, 5.5, 2.0],
-  ];
-  const [a, b, c, d] = centers[Math.floor(random() * 3)]!.map((x) =>
-    Number((x * (0.85 + 0.3 * random())).toFixed(1)),
-  );
-  return { sepal_length: a, sepal_width: b, petal_length: c, petal_width: d };
-}
+/** What to do where a target's own description gives no rows. */
+export const otherRows =
+  "give rows of your own with --data rows.csv (or .ndjson, .json), or a scenario with -f";
 
-/** Reads the target's OpenAPI document; null where it has none within `timeoutMs`. */
-export async function fetchOpenApi(host: string, timeoutMs = 5000): Promise<unknown> {
-  try {
-    const reply = await fetch(new URL("/openapi.json", host), {
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    return reply.ok ? await reply.json() : null;
-  } catch {
-    return null;
-  }
-}
+export const posts = (path: string, bodies: string[]): RequestsTask => ({
+  name: path,
+  weight: 1,
+  method: "POST",
+  path,
+  headers: { "content-type": "application/json" },
+  bodies,
+});
 
-/** POSTs to `path` with bodies from the target's own description, or iris flowers without one. */
+/**
+ * POSTs to `path` with rows like those that the target's own description shows.
+ * @throws UserError where it describes no such request
+ */
 export function predictions(document: unknown, path: string, random: () => number): ScenarioData {
   const schema = bodySchema(document, path, "POST");
-  const body = (): unknown =>
-    schema === undefined ? iris(random) : sample(document, schema, random);
-  return {
-    kind: "requests",
-    tasks: [
-      {
-        name: path,
-        weight: 1,
-        method: "POST",
-        path,
-        headers: { "content-type": "application/json" },
-        bodies: Array.from({ length: variants }, () => JSON.stringify(body())),
-      },
-    ],
-  };
+  if (schema === undefined) {
+    throw new UserError(
+      `The target's /openapi.json describes no POST ${path} with a body in JSON; name another --path, or ${otherRows}.`,
+    );
+  }
+  const bodies: string[] = [];
+  for (let bytes = 0; bodies.length < most.variants && bytes < most.bytes;) {
+    const body = JSON.stringify(sample(document, schema, random));
+    bodies.push(body);
+    bytes += body.length;
+  }
+  return { kind: "requests", tasks: [posts(path, bodies)] };
 }

@@ -1,29 +1,47 @@
-// Requests made from a service's own description: each time another value within the ranges and
-// choices its OpenAPI document gives.
+// What a service's own description says of the requests that it takes.
+import { isExact } from "../exact-json.ts";
 
-type Schema = Record<string, unknown>;
-type Random = () => number;
+export type Schema = Record<string, unknown>;
 
-const isObject = (value: unknown): value is Schema =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Schema =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !isExact(value);
+
+export const listOf = (value: unknown): unknown[] =>
+  Array.isArray(value) ? (value as unknown[]) : [];
+
+/** Deeper than this a schema only refers to itself, perhaps twice at each step. */
+export const deepest = 12;
 
 /** The schema of the JSON body of `method path`, or undefined when the document has none. */
 export function bodySchema(document: unknown, path: string, method: string): Schema | undefined {
   let node: unknown = document;
-  const steps = ["paths", path, method.toLowerCase(), "requestBody", "content", "application/json"];
-  for (const step of steps) {
+  for (const step of ["paths", path, method.toLowerCase(), "requestBody", "content"]) {
     node = isObject(node) ? resolve(document, node[step]) : undefined;
   }
   if (!isObject(node)) return undefined;
-  const schema = resolve(document, node["schema"]);
-  if (!isObject(schema)) return undefined;
-  // An example of the whole body shows values where a schema has no ranges.
-  return node["example"] === undefined || schema["examples"] !== undefined
+  const type = Object.keys(node).find((name) => /^application\/json\s*(;|$)/i.test(name));
+  const media = resolve(document, node[type ?? ""]);
+  const schema = isObject(media) ? resolve(document, media["schema"]) : undefined;
+  if (!isObject(media) || !isObject(schema)) return undefined;
+  // A row's own examples come before those of the body, which may be there for the reader alone.
+  const shown = bodyExamples(document, media);
+  return shown.length === 0 || examplesOf(document, schema).length > 0
     ? schema
-    : { ...schema, examples: [node["example"]] };
+    : { ...schema, examples: shown };
 }
 
-function resolve(document: unknown, node: unknown, depth = 0): unknown {
+/** Whole bodies that a media type shows; objects alone where there are any, as `sample` prefers them. */
+function bodyExamples(document: unknown, media: Schema): unknown[] {
+  const named = isObject(media["examples"]) ? Object.values(media["examples"]) : [];
+  const values = named
+    .map((one) => resolve(document, one))
+    .flatMap((one) => (isObject(one) && one["value"] !== undefined ? [one["value"]] : []));
+  if (media["example"] !== undefined) values.push(media["example"]);
+  const objects = values.filter(isObject);
+  return objects.length > 0 ? objects : values;
+}
+
+export function resolve(document: unknown, node: unknown, depth = 0): unknown {
   if (!isObject(node) || typeof node["$ref"] !== "string" || depth > 16) return node;
   let target: unknown = document;
   for (const step of node["$ref"].replace(/^#\//, "").split("/")) {
@@ -33,118 +51,87 @@ function resolve(document: unknown, node: unknown, depth = 0): unknown {
   return resolve(document, target, depth + 1);
 }
 
-const pick = <T>(values: readonly T[], random: Random): T =>
-  values[Math.floor(random() * values.length)]!;
-
-/** A value of `schema`, chosen by `random`; `hint` is an example of it, which sets the scale of numbers. */
-export function sample(
-  document: unknown,
-  node: unknown,
-  random: Random,
-  hint?: unknown,
-  depth = 0,
-): unknown {
+/** What a schema is made of: itself, and all that it is one or all of. */
+export function partsOf(document: unknown, node: unknown, depth = 0): Schema[] {
   const schema = resolve(document, node);
-  if (!isObject(schema) || depth > 24) return null;
-  if ("const" in schema) return schema["const"];
-  if (Array.isArray(schema["enum"]) && schema["enum"].length > 0) {
-    return pick<unknown>(schema["enum"], random);
-  }
-  const listed: unknown = schema["examples"] ?? ("example" in schema ? [schema["example"]] : []);
-  const examples: unknown[] = Array.isArray(listed) ? listed : [];
-  const example = examples.length > 0 ? pick<unknown>(examples, random) : hint;
-  for (const choice of ["oneOf", "anyOf"]) {
-    const options = (Array.isArray(schema[choice]) ? schema[choice] : []) as unknown[];
-    if (options.length > 0) {
-      // Objects first: an array of them, or null, asks the same of a server only differently.
-      const best = options.find(
-        (option) =>
-          isObject(resolve(document, option)) &&
-          typeOf(resolve(document, option) as Schema) === "object",
-      );
-      return sample(document, best ?? options[0], random, example, depth + 1);
-    }
-  }
-  if (Array.isArray(schema["allOf"])) {
-    return Object.assign(
-      {},
-      ...schema["allOf"].map((part) => sample(document, part, random, example, depth + 1)),
-    ) as unknown;
-  }
-  switch (typeOf(schema)) {
-    case "object": {
-      const properties = isObject(schema["properties"]) ? schema["properties"] : {};
-      return Object.fromEntries(
-        Object.entries(properties).map(([name, property]) => [
-          name,
-          sample(
-            document,
-            property,
-            random,
-            isObject(example) ? example[name] : undefined,
-            depth + 1,
-          ),
-        ]),
-      );
-    }
-    case "array": {
-      const least = numberOf(schema["minItems"]) ?? 1;
-      const most = Math.min(numberOf(schema["maxItems"]) ?? least, least + 4);
-      const size = least + Math.floor(random() * (most - least + 1));
-      return Array.from({ length: size }, (_, i) =>
-        sample(
-          document,
-          schema["items"],
-          random,
-          Array.isArray(example) ? example[i % example.length] : undefined,
-          depth + 1,
-        ),
-      );
-    }
-    case "integer":
-      return integer(schema, random, example);
-    case "number":
-      return real(schema, random, example);
-    case "boolean":
-      return random() < 0.5;
-    case "string":
-      return typeof example === "string" ? example : `text-${Math.floor(random() * 1e6)}`;
-    default:
-      return example ?? null;
-  }
+  if (!isObject(schema) || depth > deepest) return [];
+  const inner = ["oneOf", "anyOf", "allOf"].flatMap((of) => listOf(schema[of]));
+  return [schema, ...inner.flatMap((part) => partsOf(document, part, depth + 1))];
 }
 
-function typeOf(schema: Schema): string {
-  const type: unknown = Array.isArray(schema["type"]) ? schema["type"][0] : schema["type"];
-  if (typeof type === "string") return type;
-  return isObject(schema["properties"]) ? "object" : "any";
+const namedTypes = (schema: Schema): string[] =>
+  [schema["type"]].flat().filter((type) => typeof type === "string");
+
+/** A JSON type as schemas name them. */
+const jsonType = (value: unknown): string =>
+  value === null
+    ? "null"
+    : Array.isArray(value)
+      ? "array"
+      : isExact(value)
+        ? "number"
+        : typeof value;
+
+/** The types that a value of this schema may have; none where it does not say. */
+export function typesOf(document: unknown, node: unknown): Set<string> {
+  return new Set(
+    partsOf(document, node).flatMap((part) => [
+      ...namedTypes(part),
+      ...(part["nullable"] === true ? ["null"] : []),
+      ...listOf(part["enum"]).map(jsonType),
+      ...("const" in part ? [jsonType(part["const"])] : []),
+    ]),
+  );
 }
 
-const numberOf = (value: unknown): number | undefined =>
-  typeof value === "number" && Number.isFinite(value) ? value : undefined;
-
-/** Bounds of a number, around an example where the schema gives none. */
-function rangeOf(schema: Schema, example: unknown): [number, number] {
-  const center = numberOf(example) ?? numberOf(schema["default"]) ?? 1;
-  const spread = Math.abs(center) * 0.2 || 1;
-  const least = numberOf(schema["minimum"]) ?? numberOf(schema["exclusiveMinimum"]);
-  const most = numberOf(schema["maximum"]) ?? numberOf(schema["exclusiveMaximum"]);
-  const low =
-    least ?? (most === undefined ? center - spread : Math.min(center - spread, most - spread));
-  return [low, most ?? Math.max(center + spread, low + spread)];
+/** The rows that a body is, or is an array of. */
+export interface RowShape {
+  readonly properties: Readonly<Record<string, unknown>>;
+  readonly required: ReadonlySet<string>;
+  /** Whether a body is an array of them always. */
+  readonly listed: boolean;
 }
 
-/** Strictly inside its range, so that exclusive limits hold too; short, as people write numbers. */
-function real(schema: Schema, random: Random, example: unknown): number {
-  const [low, high] = rangeOf(schema, example);
-  const value = low + (high - low) * (0.001 + 0.998 * random());
-  const short = Number(value.toPrecision(4));
-  return short > low && short < high ? short : value;
+/** What a row has, as a body's schema says it; undefined where it names no properties. */
+export function rowShape(document: unknown, body: Schema): RowShape | undefined {
+  const parts = partsOf(document, body);
+  const rows = parts.filter((part) => isObject(part["properties"]));
+  const listed = rows.length === 0;
+  if (listed) {
+    const items = parts.flatMap((part) => partsOf(document, part["items"]));
+    rows.push(...items.filter((part) => isObject(part["properties"])));
+  }
+  if (rows.length === 0) return undefined;
+  return {
+    properties: Object.assign({}, ...rows.map((part) => part["properties"])) as Schema,
+    required: new Set(rows.flatMap((part) => listOf(part["required"]).map(String))),
+    listed,
+  };
 }
 
-function integer(schema: Schema, random: Random, example: unknown): number {
-  const [low, high] = rangeOf(schema, example);
-  const least = Math.ceil(low) + (schema["exclusiveMinimum"] === Math.ceil(low) ? 1 : 0);
-  const most = Math.floor(high) - (schema["exclusiveMaximum"] === Math.floor(high) ? 1 : 0);
-  return least + Math.floor(random() * (Math.max(most, least) - least + 1));
+/** The type that a value of this schema is given; "any" where it does not say. */
+export function typeOf(schema: Schema): string {
+  const types = namedTypes(schema);
+  const type = types.find((name) => name !== "null") ?? types[0];
+  return type ?? (isObject(schema["properties"]) ? "object" : "any");
+}
+
+/** Objects first: an array of them, or null, asks the same of a server only differently. */
+export function bestOf(document: unknown, schema: Schema): unknown {
+  const options = [...listOf(schema["oneOf"]), ...listOf(schema["anyOf"])];
+  const typed = (wanted: (type: string) => boolean): unknown =>
+    options.find((option) => {
+      const resolved = resolve(document, option);
+      return isObject(resolved) && wanted(typeOf(resolved));
+    });
+  return typed((type) => type === "object") ?? typed((type) => type !== "null") ?? options[0];
+}
+
+/** What a schema, or the choice of it that is taken, shows as values of itself. */
+export function examplesOf(document: unknown, node: unknown, depth = 0): unknown[] {
+  const schema = resolve(document, node);
+  if (!isObject(schema) || depth > deepest) return [];
+  if (Array.isArray(schema["examples"]) && schema["examples"].length > 0) return schema["examples"];
+  if (schema["example"] != null) return [schema["example"]];
+  return examplesOf(document, bestOf(document, schema), depth + 1);
 }

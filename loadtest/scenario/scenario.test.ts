@@ -7,7 +7,8 @@ import { encodeRequest, makePlan } from "../engine/plan.ts";
 import { parseCsv } from "./csv.ts";
 import { predictions } from "./default.ts";
 import { readScenario } from "./file.ts";
-import { bodySchema, sample } from "./openapi.ts";
+import { bodySchema } from "./openapi.ts";
+import { sample } from "./sample.ts";
 
 const document = {
   paths: {
@@ -65,18 +66,92 @@ test("payloads stay within what the service's description allows", () => {
   );
 });
 
-test("predictions vary from request to request, with or without a description", () => {
-  for (const source of [document, null]) {
-    const data = predictions(source, "/predict", Math.random);
-    if (data.kind !== "requests") throw new Error("not requests");
-    expect(new Set(data.tasks[0]!.bodies).size).toBeGreaterThan(500);
-  }
-  expect(
-    JSON.parse(
-      (predictions(null, "/predict", Math.random) as { tasks: { bodies: string[] }[] }).tasks[0]!
-        .bodies[0]!,
-    ),
-  ).toHaveProperty("petal_width");
+test("predictions vary from request to request; without a description there are none", () => {
+  const data = predictions(document, "/predict", Math.random);
+  if (data.kind !== "requests") throw new Error("not requests");
+  expect(new Set(data.tasks[0]!.bodies).size).toBeGreaterThan(500);
+  expect(() => predictions(null, "/predict", Math.random)).toThrow("--data rows.csv");
+});
+
+/** Values of `schema` for shares from 0 to almost 1. */
+const samples = (schema: unknown): unknown[] => {
+  let turn = 0;
+  const random = (): number => ((turn += 61) % 1000) / 1000;
+  return Array.from({ length: 300 }, () => sample({}, schema, random) ?? "null");
+};
+
+test.each([
+  [
+    "null beside a number",
+    { type: ["null", "number"] },
+    (value: unknown) => typeof value === "number",
+  ],
+  ["null as a choice", { anyOf: [{ type: "null" }, { type: "integer" }] }, Number.isInteger],
+  [
+    "an integer of any size",
+    { type: "integer", minimum: -(2 ** 63), maximum: 2 ** 63 },
+    (value: unknown) => Number(value) >= 0 && Number(value) <= 9,
+  ],
+  [
+    "exclusive ends",
+    { type: "integer", exclusiveMinimum: 3, exclusiveMaximum: 5 },
+    (value: unknown) => value === 4,
+  ],
+  [
+    "exclusive ends as OpenAPI 3.0 has them",
+    { type: "integer", minimum: 3, exclusiveMinimum: true, maximum: 4 },
+    (value: unknown) => value === 4,
+  ],
+  ["a default", { type: "number", default: 12.5 }, (value: unknown) => value === 12.5],
+  [
+    "a default of null",
+    { anyOf: [{ type: "number" }, { type: "null" }], default: null },
+    (value: unknown) => typeof value === "number",
+  ],
+  [
+    "a date",
+    { type: "string", format: "date-time" },
+    (value: unknown) => !Number.isNaN(Date.parse(String(value))),
+  ],
+  [
+    "a short text",
+    { type: "string", maxLength: 3 },
+    (value: unknown) => String(value).length === 3,
+  ],
+  [
+    "numbers that were seen",
+    { type: "number", examples: [1.5, 2.5] },
+    (value: unknown) => Number(value) >= 1.5 && Number(value) <= 2.5,
+  ],
+  [
+    "whole numbers that were seen",
+    { type: "integer", examples: [1, 5, 7] },
+    (value: unknown) => [1, 5, 7].includes(Number(value)),
+  ],
+  [
+    "steps that were seen",
+    { type: "number", multipleOf: 0.5, examples: [1, 2.5] },
+    (value: unknown) => [1, 2.5].includes(Number(value)),
+  ],
+  [
+    "which properties go together",
+    { type: "object", properties: { a: { type: "number" } }, anyOf: [{ required: ["a"] }] },
+    (value: unknown) => typeof (value as { a: unknown }).a === "number",
+  ],
+])("%s: what is sent is taken", (_, schema, taken) => {
+  expect(samples(schema).find((value) => !taken(value))).toBeUndefined();
+});
+
+test("a description that refers to itself, or asks for more than there is room for, is no trap", () => {
+  const tree = { $ref: "#/tree" };
+  const endless = {
+    tree: { type: "object", properties: { left: tree, right: tree } },
+    choice: { anyOf: [{ $ref: "#/choice" }, { $ref: "#/choice" }] },
+  };
+  expect(sample(endless, tree, Math.random)).toHaveProperty("left.right.left");
+  expect(sample(endless, { $ref: "#/choice" }, Math.random)).toBeNull();
+  const many = { type: "array", minItems: 1e9, items: { type: "boolean" } };
+  expect((sample({}, many, Math.random) as unknown[]).length).toBeLessThan(100_000);
 });
 
 test("a request is written to the letter", () => {

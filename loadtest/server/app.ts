@@ -239,6 +239,13 @@ export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions)
     const run = await master.start(await c.req.json<RunRequest>());
     return c.json({ success: true, message: "", run: run.id });
   });
+  app.post("/api/runs/try", async (c) => {
+    if (!fromOwnCommand(c)) {
+      return c.json({ success: false, message: "Only the stack's own command may ask this." }, 403);
+    }
+    await master.prepare(await c.req.json<RunRequest>());
+    return c.json({ success: true, message: "" });
+  });
   return app;
 }
 

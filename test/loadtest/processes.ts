@@ -74,8 +74,8 @@ export interface Cluster {
   url: string;
   workerPort: number;
   startWorker: () => ChildProcess;
-  /** Asks for a run as the stack's own command does; the lines it is told. */
-  drive: (request: RunRequest) => Promise<DriveOutput[]>;
+  /** Asks for a run, or a try of what it would send, as the stack's own commands do; the lines it is told. */
+  drive: (request: RunRequest, what?: "run" | "try") => Promise<DriveOutput[]>;
   end: () => void;
 }
 
@@ -111,12 +111,12 @@ export async function cluster(target: string): Promise<Cluster> {
     url,
     workerPort,
     startWorker: () => start("worker"),
-    drive: async (request) => {
+    drive: async (request, what = "run") => {
       const child = spawn(process.execPath, [main, "drive", "--settings", settings], {
         stdio: ["pipe", "pipe", "inherit"],
       });
       children.push(child);
-      child.stdin.write(`${JSON.stringify({ run: request })}\n`);
+      child.stdin.write(`${JSON.stringify({ [what]: request })}\n`);
       const lines: DriveOutput[] = [];
       for await (const line of createInterface({ input: child.stdout })) {
         lines.push(JSON.parse(line) as DriveOutput);

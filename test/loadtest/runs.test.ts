@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -182,6 +183,129 @@ test("an open loop sends what was asked for, however slow the server", async () 
   expect((await server.ask()).count).toBeGreaterThanOrEqual(1590);
 });
 
+const rowsFile = (name: string, text: string): string => {
+  const file = join(mkdtempSync(join(tmpdir(), "rows-")), name);
+  writeFileSync(file, text);
+  return file;
+};
+
+/** As the service describes a model of two double features, one of which may be missing. */
+const double = {
+  type: "number",
+  format: "double",
+  minimum: -Number.MAX_VALUE,
+  maximum: Number.MAX_VALUE,
+};
+const row = {
+  type: "object",
+  properties: { a: double, b: { ...double, type: ["number", "null"] } },
+  required: ["a"],
+};
+const content = { "application/json": { schema: row } };
+const description = JSON.stringify({
+  paths: { "/predict": { post: { requestBody: { content } } } },
+});
+
+/** A model that takes what `fits`, and says of the rest what the service would; the rows it was sent. */
+async function strictModel(fits: (row: { a: unknown }) => boolean) {
+  const sent: { a: unknown; tried: boolean }[] = [];
+  const http = createHttpServer((request, response) => {
+    let text = "";
+    request.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    request.on("end", () => {
+      if (request.url === "/openapi.json") {
+        response.end(description);
+        return;
+      }
+      const { a } = JSON.parse(text) as { a: unknown };
+      sent.push({ a, tried: request.headers["user-agent"]?.includes("(try)") === true });
+      const detail = `"/a" is ${String(a)}; it must be a number.`;
+      if (fits({ a })) response.end('{"label":1}');
+      else response.writeHead(422).end(JSON.stringify({ title: "Invalid input", detail }));
+    });
+  });
+  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+  const { port } = http.address() as { port: number };
+  return { url: `http://127.0.0.1:${port}`, port, sent, http };
+}
+
+test("a model of doubles is loaded with numbers; what it refuses ends the run before it began", async () => {
+  const model = await strictModel(({ a }) => typeof a === "number");
+  const load = ["-u", "5", "-r", "50", "-t", "2s", "--think-time", "0.1", "--only-summary"];
+  const fine = await runMain("run", "-H", model.url, ...load).finished;
+  expect([fine.code, fine.stdout]).toEqual([0, expect.stringMatching(/Aggregated +\d+ +0 \(0/)]);
+  expect(new Set(model.sent.map(({ a }) => a)).size).toBeGreaterThan(20);
+
+  model.sent.length = 0;
+  const bad = rowsFile("bad.ndjson", '{"a":null}\n');
+  const refused = await runMain("run", "-H", model.url, "--data", bad, ...load).finished;
+  expect(refused.code).toBe(2);
+  expect(refused.stderr.trim().split("\n")).toEqual([
+    expect.stringMatching(
+      /refuses what it would send: POST \/predict with row 1 of bad\.ndjson, \{"a":null\}, was answered 422, "Invalid input: "\/a" is null; it must be a number\."; mend that row/,
+    ),
+  ]);
+  expect(model.sent).toEqual([{ a: null, tried: true }]);
+  model.http.close();
+});
+
+test("the page and the stack's command say the refusal as a run that does not start", async () => {
+  let taken = false;
+  const model = await strictModel(() => taken);
+  const picky = await cluster(model.url);
+  picky.startWorker();
+  const swarm = await fetch(`${picky.url}/swarm`, {
+    method: "POST",
+    body: new URLSearchParams({ user_count: "3", spawn_rate: "3" }),
+  });
+  expect([swarm.status, await swarm.json()]).toEqual([
+    400,
+    { success: false, message: expect.stringContaining("it must be a number") as string },
+  ]);
+  const { request } = parseFlags(["-u", "3", "-t", "1s"]);
+  const said = expect.stringContaining("was answered 422") as string;
+  expect(await picky.drive(request)).toEqual([{ refused: said }]);
+  // As a capacity search asks before its first trial.
+  expect(await picky.drive(request, "try")).toEqual([{ tried: said }]);
+  taken = true;
+  expect(await picky.drive(request, "try")).toEqual([{ tried: null }]);
+  expect(model.sent.every(({ tried }) => tried)).toBe(true);
+  picky.end();
+  model.http.close();
+});
+
+test("people's own rows are sent to the letter, each in turn; what the model says of some is in the table", async () => {
+  // Every fifth is tried first: they are taken.
+  const model = await strictModel(({ a }) => a !== "x");
+  const lines = Array.from({ length: 10 }, (_, i) => (i === 3 ? "x" : `${i}.50`));
+  const data = rowsFile("mine.csv", `a,b\n${lines.map((a) => `${a},`).join("\n")}\n`);
+  const csv = join(mkdtempSync(join(tmpdir(), "out-")), "r");
+  const load = ["-u", "1", "-t", "3s", "--think-time", "0.05", "--csv", csv];
+  const cells = await runMain("run", "-H", model.url, "--data", data, ...load).finished;
+  expect(cells.stderr).toContain(
+    'mine.csv, row 4, has "x" in column "a"; POST /predict takes number',
+  );
+  expect(cells.code).toBe(2);
+
+  const bodies = lines.map((a, i) => `{"a":${i === 3 ? '"x"' : String(i)}}`);
+  const own = rowsFile("mine.ndjson", bodies.join("\n"));
+  const { code, stdout } = await runMain("run", "-H", model.url, "--data", own, ...load).finished;
+  expect(code).toBe(1);
+  const said = 'status 422: Invalid input: "/a" is x; it must be a number.';
+  expect(stdout).toContain(`What the server said\nPOST /predict, ${said}`);
+  const [head, failure, rest] = readFileSync(`${csv}_failures.csv`, "utf8").split("\r\n");
+  expect(head).toBe("Method,Name,Error,Occurrences,First Seen,Last Seen");
+  expect(failure).toMatch(
+    /^POST,\/predict,"status 422: Invalid input: ""\/a"" is x; it must be a number\.",\d+,/,
+  );
+  expect(rest).toBe("");
+  const sent = model.sent.filter(({ tried }) => !tried).map(({ a }) => a);
+  expect(sent.length).toBeGreaterThan(20);
+  const first = sent[0] === "x" ? 3 : Number(sent[0]);
+  expect(sent).toEqual(sent.map((_, i) => ((first + i) % 10 === 3 ? "x" : (first + i) % 10)));
+  model.http.close();
+});
+
 test("failures, thresholds and unreachable hosts have their own exit status", async () => {
   const rude = createServer((socket) => {
     socket.on("error", () => undefined);
@@ -190,10 +314,12 @@ test("failures, thresholds and unreachable hosts have their own exit status", as
   await new Promise<void>((resolve) => rude.listen(0, "127.0.0.1", resolve));
   const { port } = rude.address() as { port: number };
   const ended = (...args: string[]): Promise<Finished> => runMain("run", ...args).finished;
+  // Nobody is there to say what to send.
+  const own = ["--data", rowsFile("rows.json", '[{"a":1}]')];
   const [broken, refused, unknown, slow, code] = await Promise.all([
-    ended("-H", `http://127.0.0.1:${port}`, "-u", "2", "-r", "2", "-t", "2s"),
-    ended("-H", "http://127.0.0.1:1", "-u", "2", "-t", "2s", "--exit-code-on-error", "7"),
-    ended("-H", "http://no-such-host.invalid", "-t", "2s"),
+    ended("-H", `http://127.0.0.1:${port}`, ...own, "-u", "2", "-r", "2", "-t", "2s"),
+    ended("-H", "http://127.0.0.1:1", ...own, "-u", "2", "-t", "2s", "--exit-code-on-error", "7"),
+    ended("-H", "http://no-such-host.invalid", ...own, "-t", "2s"),
     ended("-H", server.url, "-u", "5", "-r", "5", "-t", "20s", "--threshold", "p95<1ms !abort"),
     ended("-H", "nonsense"),
   ]);
@@ -233,7 +359,8 @@ test("HTTPS is spoken; a certificate nobody vouches for is a failure unless allo
   );
   await new Promise<void>((resolve) => tls.listen(0, "127.0.0.1", resolve));
   const url = `https://127.0.0.1:${(tls.address() as { port: number }).port}`;
-  const args = ["run", "-H", url, "-u", "3", "-r", "9", "-t", "2s", "--think-time", "0.1"];
+  const own = ["--data", rowsFile("rows.ndjson", '{"a":1}\n')];
+  const args = ["run", "-H", url, ...own, "-u", "3", "-r", "9", "-t", "2s", "--think-time", "0.1"];
   const [strict, lax] = await Promise.all([
     runMain(...args).finished,
     runMain(...args, "--insecure").finished,

@@ -1,6 +1,7 @@
 // A server that delays each reply by script and records what it did: the truth a load test's
 // numbers are held against. A process of its own; the parent asks over IPC.
 import { createServer, type Socket } from "node:net";
+import { tryAgent } from "../../loadtest/scenario/prepare.ts";
 import { asked, at } from "./quantiles.ts";
 
 /** Quantiles of how long the server held requests, in ms, and how many it answered. */
@@ -21,6 +22,23 @@ function delay(): number {
   return 20 + 200 * (seed / 2_147_483_647);
 }
 
+/** What is sent, as a service would describe it. */
+const description = JSON.stringify({
+  paths: {
+    "/predict": {
+      post: {
+        requestBody: {
+          content: {
+            "application/json": {
+              schema: { type: "object", properties: { width: { type: "number" } } },
+            },
+          },
+        },
+      },
+    },
+  },
+});
+
 const held: number[] = [];
 
 function serve(socket: Socket): void {
@@ -30,9 +48,14 @@ function serve(socket: Socket): void {
   let received = 0;
   socket.on("data", (chunk: Buffer) => {
     if (expected < 0) {
-      // Asking for a description is not part of the load.
+      // Asking for a description is not part of the load, nor is trying what will be sent.
       if (chunk.indexOf("GET /openapi.json") === 0) {
-        socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        const length = Buffer.byteLength(description);
+        socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n${description}`);
+        return;
+      }
+      if (chunk.indexOf(`user-agent: ${tryAgent}`) >= 0) {
+        socket.end(reply);
         return;
       }
       const head = chunk.indexOf("\r\n\r\n");

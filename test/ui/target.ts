@@ -10,6 +10,15 @@ export interface Target {
 
 const limits = { cpus: 0.5, memory: 256 * 1024 * 1024 };
 
+const row = { type: "object", properties: { sepal_length: { type: "number" } } };
+const description = {
+  paths: {
+    "/predict": {
+      post: { requestBody: { content: { "application/json": { schema: row } } } },
+    },
+  },
+};
+
 function metrics(): string {
   const { user, system } = process.cpuUsage();
   const periods = Math.floor(process.uptime() * 10);
@@ -33,6 +42,7 @@ export async function startTarget(): Promise<Target> {
       response.writeHead(status, { "content-type": "application/json" }).end(body);
     };
     if (request.url === "/metrics") reply(200, metrics());
+    else if (request.url === "/openapi.json") reply(200, JSON.stringify(description));
     else if (request.url === "/model") reply(200, '{"name":"iris","version":"3"}');
     else if (request.url === "/predict") {
       count += 1;

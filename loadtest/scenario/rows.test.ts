@@ -1,0 +1,125 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { UserError } from "../units.ts";
+import { bodiesOf, readOwnRows } from "./rows.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "rows-"));
+const file = (name: string, text: string | Buffer): string => {
+  writeFileSync(join(dir, name), text);
+  return join(dir, name);
+};
+
+const row = {
+  type: "object",
+  properties: {
+    age: { type: ["number", "null"] },
+    rooms: { type: "integer" },
+    city: { type: "string" },
+    owner: { anyOf: [{ type: "boolean" }, { type: "null" }] },
+    pixels: { type: "array", items: { type: "number" } },
+    level: { enum: [1, 2, null] },
+  },
+  required: ["rooms", "city"],
+};
+const documentOf = (schema: unknown): unknown => ({
+  paths: {
+    "/predict": { post: { requestBody: { content: { "application/json": { schema } } } } },
+  },
+  components: { schemas: { Row: row } },
+});
+const ref = { $ref: "#/components/schemas/Row" };
+const service = documentOf({ anyOf: [ref, { type: "array", items: ref }] });
+
+const fromCsv = (text: string, document: unknown = service): string[] =>
+  bodiesOf(readOwnRows(file("rows.csv", text)), document, "/predict");
+
+test("a CSV's cells become what the target says of their columns", () => {
+  const bodies = fromCsv(
+    [
+      "age,rooms,city,owner,pixels,level",
+      '31.50,3,"Soria, ""alta""",True,"[1, 2.5]",2',
+      ",4.0,,,,",
+      "+.5,-07,12,false,[],1",
+      "1e3,9007199254740993,true,0,[],1",
+      "",
+    ].join("\r\n"),
+  );
+  expect(bodies).toEqual([
+    '{"age":31.50,"rooms":3,"city":"Soria, \\"alta\\"","owner":true,"pixels":[1, 2.5],"level":2}',
+    '{"age":null,"rooms":4,"city":"","owner":null,"level":null}',
+    '{"age":0.5,"rooms":-7,"city":"12","owner":false,"pixels":[],"level":1}',
+    '{"age":1e3,"rooms":9007199254740993,"city":"true","owner":false,"pixels":[],"level":1}',
+  ]);
+  for (const body of bodies) expect(() => JSON.parse(body) as unknown).not.toThrow();
+});
+
+test("columns in another order, and optional ones left out, are no mistake; a list is made where one is taken", () => {
+  expect(fromCsv("city,rooms\nx,1\n")).toEqual(['{"city":"x","rooms":1}']);
+  expect(fromCsv("city,rooms\nx,1\n", documentOf({ type: "array", items: ref }))).toEqual([
+    '[{"city":"x","rooms":1}]',
+  ]);
+});
+
+test.each([
+  ["city,rooms,price\nx,1,2\n", 'has "price", which POST /predict does not take'],
+  ["city\nx\n", 'lacks "rooms", which POST /predict needs'],
+  ["city,room\nx,1\n", 'has "room", which POST /predict does not take and lacks "rooms"'],
+  [",city,rooms\n0,x,1\n", "to_csv(index=False)"],
+  ["city,rooms,city\nx,1,y\n", 'has "city" twice'],
+  ["city,rooms\nx,1\ny,many\n", 'row 2, has "many" in column "rooms"; POST /predict takes integer'],
+  ["city,rooms\nx,1.5\n", 'row 1, has "1.5" in column "rooms"'],
+  ["city,rooms\nx,\n", 'row 1, has nothing in column "rooms"'],
+  ["city,rooms,age\nx,1,NaN\n", 'has "NaN" in column "age"; POST /predict takes number or nothing'],
+  ["city,rooms,age\nx,1,1e999\n", 'has "1e999" in column "age"'],
+  ["city,rooms\nx\n", "row 1, has 1 cells where its header has 2"],
+  ["city,rooms\n", "has no rows"],
+  ["", "rows.csv lacks"],
+])("%j is refused in one sentence", (text, words) => {
+  expect(() => fromCsv(text)).toThrow(UserError);
+  expect(() => fromCsv(text)).toThrow(words);
+});
+
+test("where the target does not say what columns there are, a CSV is no use and the way out is said", () => {
+  for (const document of [null, {}, documentOf({ type: "object" })]) {
+    expect(() => fromCsv("a\n1\n", document)).toThrow(/does not say what columns .* \.ndjson/);
+  }
+});
+
+test("rows of NDJSON and JSON are sent as they are, long integers and all", () => {
+  const ndjson = '{"id":9007199254740993,"x":1.0}\r\n\n {"id":2}\n';
+  expect(readOwnRows(file("a.ndjson", `\ufeff${ndjson}`))).toEqual({
+    name: "a.ndjson",
+    bodies: ['{"id":9007199254740993,"x":1.0}', '{"id":2}'],
+  });
+  expect(readOwnRows(file("a.JSON", '[{"id":9007199254740993, "x":1.0}, [1]]'))).toEqual({
+    name: "a.JSON",
+    bodies: ['{"id":9007199254740993,"x":1.0}', "[1]"],
+  });
+});
+
+test.each([
+  ["a.txt", "x", "give rows as .csv with a header"],
+  ["b.ndjson", '{"a":1}\n{"a":\n', "b.ndjson, line 2, is not JSON"],
+  ["c.json", '{"a":1}', "is not a JSON array of rows; for one object a line, name it .ndjson"],
+  ["d.json", "[", "d.json is not JSON"],
+  ["e.json", "[]", "e.json has no rows"],
+  ["f.csv", Buffer.from([0x61, 0x0a, 0xe9]), "is not UTF-8 text"],
+  ["g.ndjson", "1\n".repeat(100_001), "g.ndjson has 100,001 rows; at most 100,000 rows and 16 MB"],
+  [
+    "h.csv",
+    Buffer.alloc(17 * 1024 * 1024, 0x61),
+    "h.csv has 17 MB; at most 100,000 rows and 16 MB",
+  ],
+])("%s is refused in one sentence", (name, text, words) => {
+  const path = file(name, text);
+  expect(() => readOwnRows(path)).toThrow(UserError);
+  expect(() => readOwnRows(path)).toThrow(words);
+});
+
+test("a file that is not there is said by its name", () => {
+  expect(() => readOwnRows("/nowhere/rows.csv")).toThrow(
+    /--data \/nowhere\/rows\.csv cannot be read: ENOENT/,
+  );
+});
