@@ -6,12 +6,45 @@ import { UserError } from "../../infra/errors.ts";
 import type { DriveInput, DriveOutput } from "../drive.ts";
 import type { RunEvent } from "../events.ts";
 import type { RunRequest } from "../run-request.ts";
+import { stackContainers } from "./containers.ts";
 
 export interface DrivenRun {
   /** Ends the load at once; its last events still come. */
   stop(): void;
   /** Settles when the load's last event was heard. */
   readonly done: Promise<void>;
+}
+
+/** The master's own way in, and lines to it. */
+function enter(master: string) {
+  const program = ["node", "/app/main.mjs", "drive", "--settings", "/run/loadtest/settings.json"];
+  // A group of its own: Ctrl-C must not cut the way by which the stop is sent.
+  const child = spawn("docker", ["-H", dockerHost(), "exec", "-i", master, ...program], {
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
+  child.stdin.on("error", () => undefined);
+  const say = (line: DriveInput): void => {
+    child.stdin.write(`${JSON.stringify(line)}\n`);
+  };
+  return { child, say };
+}
+
+/**
+ * Has the master of a stack that is up try what its runs would send; a stack that is not has nobody to ask.
+ * @throws UserError where the target refuses it
+ */
+export async function tryLoad(stack: string, request: RunRequest): Promise<void> {
+  const [master] = (await stackContainers(stack)).ids.loadtest;
+  if (master === undefined) return;
+  const { child, say } = enter(master);
+  child.stderr.resume();
+  say({ try: request });
+  for await (const text of createInterface({ input: child.stdout })) {
+    const line = JSON.parse(text) as DriveOutput;
+    child.stdin.end();
+    if ("tried" in line && line.tried !== null) throw new UserError(line.tried);
+  }
 }
 
 /**
@@ -23,16 +56,7 @@ export function driveLoad(
   request: RunRequest,
   hear: (event: RunEvent) => void,
 ): DrivenRun {
-  const program = ["node", "/app/main.mjs", "drive", "--settings", "/run/loadtest/settings.json"];
-  // A group of its own: Ctrl-C must not cut the way by which the stop is sent.
-  const child = spawn("docker", ["-H", dockerHost(), "exec", "-i", master, ...program], {
-    stdio: ["pipe", "pipe", "pipe"],
-    detached: true,
-  });
-  child.stdin.on("error", () => undefined);
-  const say = (line: DriveInput): void => {
-    child.stdin.write(`${JSON.stringify(line)}\n`);
-  };
+  const { child, say } = enter(master);
   let complaint = "";
   child.stderr.on("data", (text: Buffer) => {
     complaint = (complaint + text.toString()).slice(-2000);
@@ -42,6 +66,7 @@ export function driveLoad(
     for await (const text of createInterface({ input: child.stdout })) {
       const line = JSON.parse(text) as DriveOutput;
       if ("refused" in line) throw new UserError(`the load test refuses: ${line.refused}`);
+      if (!("event" in line)) continue;
       hear(line.event);
       if (line.event.type === "ended") {
         ended = true;

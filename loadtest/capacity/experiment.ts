@@ -3,11 +3,14 @@ import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
 import { UserError } from "../../infra/errors.ts";
 import { readCommand } from "../../toolchain/command.mjs";
+import { readOwnRows } from "../scenario/rows.ts";
 import { Journal } from "./journal.ts";
+import { tryLoad } from "./drive-load.ts";
 import { machines, machineText, notRunnable } from "./machine.ts";
 import { readMatrix, type Matrix } from "./matrix.ts";
 import { loadTime } from "./plan.ts";
 import { defaultPrices } from "./price.ts";
+import { rowsPart } from "./question.ts";
 import type { ReportData } from "./report/data.ts";
 import { markdown } from "./report/markdown.ts";
 import { writeReport } from "./report/write.ts";
@@ -16,7 +19,7 @@ import { parseSlo } from "./slo.ts";
 import { limitsKey, type Limits } from "./space.ts";
 import { platformOf, StackUnderTrial } from "./stack-under-trial.ts";
 import { Teller, toldOf } from "./tell.ts";
-import { runTrial } from "./trial.ts";
+import { requestOf, runTrial } from "./trial.ts";
 
 const help = `Usage: npm run experiment -- docs/experiments/table.yaml [--stack dev] [--out DIR]
 
@@ -26,6 +29,7 @@ not runnable here; it is never scaled down. Stopped or killed, the same command 
 
   -s, --stack NAME   dev or swarm, or another of this project (dev)
       --users N      instead of the table's, for a quick look
+      --data FILE    rows to send, as for npm run loadtest (rows that the model's description shows)
       --fresh        forget what was measured before
       --json         the report as JSON on standard output
       --out DIR      where the report goes
@@ -44,12 +48,19 @@ Exit status: 0 all that can run here was measured; 2 bad usage; 130 interrupted.
 
 async function experiment(
   matrix: Matrix,
-  flags: { stack: string; fresh: boolean; json: boolean; out: string | undefined },
+  flags: {
+    stack: string;
+    data: string | undefined;
+    fresh: boolean;
+    json: boolean;
+    out: string | undefined;
+  },
 ): Promise<number> {
   const { stack } = flags;
+  const rows = flags.data === undefined ? null : readOwnRows(flags.data);
   const { plan, slo, repeats, runs } = matrix;
   const given = await machines(platformOf(stack));
-  const question = JSON.stringify({ stack, plan, slo, repeats });
+  const question = JSON.stringify({ stack, plan, slo, repeats, ...rowsPart(rows) });
   const hash = createHash("sha256").update(question).digest("hex").slice(0, 8);
   const dir = join(
     capacityDir,
@@ -78,6 +89,7 @@ async function experiment(
       .flatMap((run) => Array.from({ length: repeats }, () => run));
     progress.say(`${todo.length} trials of ${Math.round(loadTime(plan))} s of load`);
     const pulumi = await StackUnderTrial.open(stack);
+    await tryLoad(stack, requestOf(plan, rows));
     const teller = new Teller(stack);
     const axes = {
       cpus: runs.map(({ limits }) => limits.cpus),
@@ -104,6 +116,7 @@ async function experiment(
         journal.append({ type: "begin", limits, at: Date.now() / 1000 });
         const trial = await runTrial(pulumi, limits, "declared", {
           plan,
+          rows,
           slo: parseSlo(slo),
           progress: (tick) => {
             progress.tick(tick);
@@ -151,6 +164,7 @@ async function main(args: string[]): Promise<number> {
       options: {
         stack: { type: "string", short: "s" },
         users: { type: "string", short: "u" },
+        data: { type: "string" },
         fresh: { type: "boolean" },
         json: { type: "boolean" },
         out: { type: "string" },
@@ -173,6 +187,7 @@ async function main(args: string[]): Promise<number> {
   }
   return experiment(readMatrix(file, values.users), {
     stack: values.stack ?? "dev",
+    data: values.data,
     fresh: values.fresh === true,
     json: values.json === true,
     out: values.out,
@@ -182,7 +197,8 @@ async function main(args: string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  console.error(`error: ${error.message}`);
+  // The load test has an error of its own for what a person got wrong.
+  if ((error as Error).name !== UserError.name) throw error;
+  console.error(`error: ${(error as Error).message}`);
   process.exitCode = 2;
 }

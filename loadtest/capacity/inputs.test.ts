@@ -11,6 +11,7 @@ import { hopeless, loadTime, warmUp } from "./plan.ts";
 import { parseCapacityFlags, questionText } from "./question.ts";
 import { parseSlo } from "./slo.ts";
 import { withLimits } from "./stack-under-trial.ts";
+import { requestOf } from "./trial.ts";
 
 describe("the command line", () => {
   test("says what is asked in the stack's own units", () => {
@@ -39,6 +40,17 @@ describe("the command line", () => {
     const question = (text: string) => questionText(parseCapacityFlags(text.split(" ")));
     expect(question("--users 10 --budget 5m")).toBe(question("--users 10"));
     expect(question("--users 10 --slo p95<1s")).not.toBe(question("--users 10"));
+  });
+
+  test("other rows are another question; without any it is the one it was", () => {
+    const flags = parseCapacityFlags(["--users", "10", "--data", "rows.ndjson"]);
+    expect(flags.data).toBe("rows.ndjson");
+    const asked = (bodies: string[]) => questionText(flags, { name: "rows.ndjson", bodies });
+    expect(asked(["1"])).toBe(asked(["1"]));
+    expect(asked(["1"])).not.toBe(asked(["2"]));
+    expect(questionText(flags)).toBe(questionText(parseCapacityFlags(["--users", "10"])));
+    const own = { name: "rows.ndjson", bodies: ["1"] };
+    expect(requestOf(flags.plan, own)).toMatchObject({ rows: own, load: { kind: "users" } });
   });
 });
 

@@ -3,8 +3,10 @@ import { createHash } from "node:crypto";
 import { resolve, join } from "node:path";
 import { UserError } from "../../infra/errors.ts";
 import { hint } from "../../infra/hint.ts";
+import { readOwnRows } from "../scenario/rows.ts";
 import { campaign, type Ending } from "./campaign.ts";
 import { certify } from "./certificate.ts";
+import { tryLoad } from "./drive-load.ts";
 import { Journal } from "./journal.ts";
 import { machines, machineText, notRunnable } from "./machine.ts";
 import { loadTime } from "./plan.ts";
@@ -18,7 +20,7 @@ import { parseSlo } from "./slo.ts";
 import { combinations, limitsText, type Limits } from "./space.ts";
 import { platformOf, StackUnderTrial } from "./stack-under-trial.ts";
 import { bestOf, Teller, toldOf } from "./tell.ts";
-import { runTrial } from "./trial.ts";
+import { requestOf, runTrial } from "./trial.ts";
 
 const help = `Usage: npm run capacity -- --users 10000 --slo 'p95<500ms,failures=0'
 
@@ -29,6 +31,7 @@ is brought back to them. Stopped or killed, the same command goes on where it wa
   -u, --users N            users, each waits a second after each reply (1000)
   -r, --spawn-rate N       new users a second (all within 20 s)
       --slo LIST           objectives (p95<500ms,failures=0): pN, mean, max, failures, rps
+      --data FILE          rows to send, as for npm run loadtest (rows that the model's description shows)
       --cpus LIST          cores of one replica (0.1,0.15,0.2,0.25,0.5,1)
       --memory LIST        of one replica (80MB,96MB,128MB,192MB,256MB)
       --replicas LIST      (1,2,3)
@@ -72,7 +75,8 @@ async function search(flags: CapacityFlags): Promise<number> {
   if (configurations(options).length === 0) {
     throw new UserError(`none of these configurations can run here. ${tooLarge[0]?.why ?? ""}.`);
   }
-  const question = questionText(flags);
+  const rows = flags.data === null ? null : readOwnRows(flags.data);
+  const question = questionText(flags, rows);
   const id = `${stack}-${plan.users}-${createHash("sha256").update(question).digest("hex").slice(0, 8)}`;
   const dir = join(capacityDir, id);
   const file = join(dir, "journal.jsonl");
@@ -100,6 +104,7 @@ async function search(flags: CapacityFlags): Promise<number> {
         (tooLarge.length > 0 ? `; ${tooLarge.length} more are too large for this machine` : ""),
     );
     const pulumi = await StackUnderTrial.open(stack);
+    await tryLoad(stack, requestOf(plan, rows));
     const teller = new Teller(stack);
     const tell = (now: { limits: Limits; purpose: string } | null, ended = false): void => {
       const { trials } = journal.state;
@@ -116,6 +121,7 @@ async function search(flags: CapacityFlags): Promise<number> {
         trial: (limits, purpose) =>
           runTrial(pulumi, limits, purpose, {
             plan,
+            rows,
             slo,
             progress: (tick) => {
               progress.tick(tick);

@@ -1,8 +1,10 @@
 // What a search is asked, from the command line.
+import { createHash } from "node:crypto";
 import type { ParseArgsOptionsConfig } from "node:util";
 import { readCommand } from "../../toolchain/command.mjs";
 import { UserError } from "../../infra/errors.ts";
 import { parseCpus, parseMemory, UnitError } from "../../infra/units.ts";
+import type { OwnRows } from "../scenario/rows.ts";
 import { parseDuration, UserError as LoadError } from "../units.ts";
 import type { LoadPlan } from "./plan.ts";
 import { defaultPrices, type Prices } from "./price.ts";
@@ -12,6 +14,8 @@ import type { Axes } from "./space.ts";
 export interface Question {
   readonly stack: string;
   readonly plan: LoadPlan;
+  /** A file of rows that are sent; null: rows like those that the target describes. */
+  readonly data: string | null;
   /** As it was written. */
   readonly slo: string;
   readonly axes: Axes;
@@ -34,6 +38,7 @@ const options = {
   users: { type: "string", short: "u" },
   "spawn-rate": { type: "string", short: "r" },
   slo: { type: "string" },
+  data: { type: "string" },
   cpus: { type: "string" },
   memory: { type: "string" },
   replicas: { type: "string" },
@@ -114,6 +119,7 @@ export function parseCapacityFlags(args: string[]): CapacityFlags {
       steady: Math.max(3, seconds(values.steady ?? "30s", "--steady")),
     },
     slo,
+    data: values.data ?? null,
     axes: {
       cpus: list(values.cpus ?? "0.1,0.15,0.2,0.25,0.5,1", (text) =>
         unit(parseCpus, text, "--cpus"),
@@ -144,6 +150,14 @@ export function parseCapacityFlags(args: string[]): CapacityFlags {
   };
 }
 
-/** The same text for the same question: what a journal is about. */
-export const questionText = ({ stack, plan, slo, axes, prices, repeats }: Question): string =>
-  JSON.stringify({ stack, plan, slo, axes, prices, repeats });
+/** The same text for the same question and the same rows: what a journal is about. */
+export const questionText = (
+  { stack, plan, slo, axes, prices, repeats }: Omit<Question, "data">,
+  rows: OwnRows | null = null,
+): string => JSON.stringify({ stack, plan, slo, axes, prices, repeats, ...rowsPart(rows) });
+
+/** What tells a question about these rows from one about others; nothing where none were given. */
+export const rowsPart = (rows: OwnRows | null): { rows?: string } =>
+  rows === null
+    ? {}
+    : { rows: createHash("sha256").update(JSON.stringify(rows)).digest("hex").slice(0, 16) };

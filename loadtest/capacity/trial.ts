@@ -3,8 +3,9 @@ import { cpus as hostCpus } from "node:os";
 import { dockerHost } from "../../infra/engine.ts";
 import { UserError } from "../../infra/errors.ts";
 import { Histogram } from "../engine/histogram.ts";
-import type { Ended, RunEvent, Tick } from "../events.ts";
-import { parseRequest } from "../run-request.ts";
+import { failureText, type Ended, type RunEvent, type Tick } from "../events.ts";
+import { parseRequest, type RunRequest } from "../run-request.ts";
+import type { OwnRows } from "../scenario/rows.ts";
 import { driveLoad } from "./drive-load.ts";
 import { gatewayKnows, GatewayWatch } from "./gateway-watch.ts";
 import type { Observation, Second } from "./observation.ts";
@@ -18,6 +19,8 @@ import { watchStack } from "./watch.ts";
 
 export interface TrialOptions {
   readonly plan: LoadPlan;
+  /** What is sent; null: rows like those that the target describes. */
+  readonly rows: OwnRows | null;
   readonly slo: readonly Objective[];
   /** Once a second while the load goes on. */
   readonly progress: (tick: Tick) => void;
@@ -115,6 +118,18 @@ export async function runTrial(
   };
 }
 
+/** The load of one trial. */
+export const requestOf = (plan: LoadPlan, rows: OwnRows | null): RunRequest => ({
+  ...parseRequest({
+    users: String(plan.users),
+    "spawn-rate": String(plan.spawnRate),
+    "run-time": `${loadTime(plan)}s`,
+    "warm-up": `${warmUp(plan)}s`,
+    "stop-timeout": "3s",
+  }),
+  rows,
+});
+
 const secondOf = (start: number, { at, users, total }: Tick): Second => ({
   t: Math.round(at - start),
   users,
@@ -128,7 +143,7 @@ const secondOf = (start: number, { at, users, total }: Tick): Second => ({
 async function load(
   { name, platform }: StackUnderTrial,
   declared: Limits,
-  { plan, slo, progress }: TrialOptions,
+  { plan, rows, slo, progress }: TrialOptions,
 ): Promise<{
   seen: Observation;
   measured: Measured;
@@ -148,18 +163,12 @@ async function load(
   const errors = new Map<string, number>();
   let endedEarly: string | null = null;
   let ended: Ended | undefined;
-  const request = parseRequest({
-    users: String(plan.users),
-    "spawn-rate": String(plan.spawnRate),
-    "run-time": `${loadTime(plan)}s`,
-    "warm-up": `${warmUp(plan)}s`,
-    "stop-timeout": "3s",
-  });
+  const request = requestOf(plan, rows);
   const hear = (event: RunEvent): void => {
     if (event.type === "started") start = event.at;
     if (event.type === "ended") ended = event;
     if (event.type === "failures") {
-      for (const { error, occurrences } of event.rows) errors.set(error, occurrences);
+      for (const row of event.rows) errors.set(failureText(row), row.occurrences);
     }
     if (event.type === "reset") {
       const last = ticks.at(-1)?.total;
