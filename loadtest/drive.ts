@@ -10,8 +10,12 @@ import { UserError } from "./units.ts";
 
 /** Lines that go in: first what to run, then perhaps one or two stops; or what to try, and nothing more. */
 export type DriveInput = { run: unknown } | { try: unknown } | { stop: "gently" | "now" };
-/** Lines that come out; of a try why a run would not start, or null when it would. */
-export type DriveOutput = { event: RunEvent } | { refused: string } | { tried: string | null };
+/**
+ * Lines that come out: what happens in a run, that it was tried and would start, or why it does not; `notYet`
+ * where that may only be so for now.
+ */
+export type DriveOutput =
+  { event: RunEvent } | { tried: "taken" } | { refused: string; notYet?: true };
 
 /** What shows the master that a request comes from a holder of the shared secret. */
 export const driveKeyOf = (secret: string): string =>
@@ -63,13 +67,13 @@ export async function drive(settings: Settings): Promise<void> {
     const { message } = (await started.json().catch(() => ({ message: null }))) as {
       message: string | null;
     };
-    const why = message ?? `the master answered ${started.status}`;
-    say(what === "try" ? { tried: why } : { refused: why });
+    const refused = message ?? `the master answered ${started.status}`;
+    say({ refused, ...(started.status === 503 ? { notYet: true } : {}) });
     input.close();
     return;
   }
   if (what === "try") {
-    say({ tried: null });
+    say({ tried: "taken" });
     input.close();
     return;
   }

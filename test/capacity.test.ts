@@ -1,6 +1,7 @@
 // A small search on the real dev stack: killed in the middle, gone on with, and ended with proof.
 import { execFileSync, spawn } from "node:child_process";
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -13,11 +14,17 @@ let clone: Clone;
 let settings: string;
 const before: { text?: string; service?: string } = {};
 
+const rows = mkdtempSync(join(tmpdir(), "rows-"));
+const columns = ["sepal_length", "sepal_width", "petal_length", "petal_width"];
+writeFileSync(join(rows, "own.csv"), `${columns.join(",")}\n5.1,3.5,1.4,0.2\n6.3,3.3,6,2.5\n`);
+writeFileSync(join(rows, "bad.ndjson"), '{"sepal_length":null}\n');
+
 // 0.3 CPU is far more than this load needs and 0.01 far less, so that a busy machine decides the same.
 const flags = [
   ...["--users", "300", "--spawn-rate", "150", "--slo", "p95<2s,failures=0"],
   ...["--cpus", "0.01,0.3,0.5", "--memory", "128MB", "--replicas", "1"],
   ...["--settle", "3s", "--steady", "6s", "--repeats", "2"],
+  ...["--data", join(rows, "own.csv")],
 ];
 const npm = ["run", "-s", "capacity", "--", ...flags];
 
@@ -97,4 +104,15 @@ test("asked once more with --apply, it makes no trial, writes the answer down an
   expect(limitsOfService()).toBe(before.service);
   const changed = execFileSync("git", ["status", "--short"], { cwd: clone.dir, encoding: "utf8" });
   expect(changed.trim()).toBe("M Pulumi.dev.yaml");
+});
+
+test("rows that the model refuses end a search before its first trial, with what it says of them", async () => {
+  const refused = [...npm, "--data", join(rows, "bad.ndjson")];
+  const { code, output } = await clone.run("npm", refused);
+  expect(code, output).toBe(2);
+  expect(output).toMatch(
+    /row 1 of bad\.ndjson, \{"sepal_length":null\}, was answered 422, "Invalid input.*mend that row/,
+  );
+  expect(output).not.toContain("bringing the stack");
+  expect(limitsOfService()).toBe(before.service);
 });

@@ -7,6 +7,7 @@ import type { DriveInput, DriveOutput } from "../drive.ts";
 import type { RunEvent } from "../events.ts";
 import type { RunRequest } from "../run-request.ts";
 import { stackContainers } from "./containers.ts";
+import { NotReady } from "./stack-under-trial.ts";
 
 export interface DrivenRun {
   /** Ends the load at once; its last events still come. */
@@ -43,13 +44,15 @@ export async function tryLoad(stack: string, request: RunRequest): Promise<void>
   for await (const text of createInterface({ input: child.stdout })) {
     const line = JSON.parse(text) as DriveOutput;
     child.stdin.end();
-    if ("tried" in line && line.tried !== null) throw new UserError(line.tried);
+    // What is so only now, the first trial finds out with limits of its own.
+    if ("refused" in line && line.notYet !== true) throw new UserError(line.refused);
   }
 }
 
 /**
  * @param master id of the master's container
- * `done` rejects with UserError when the master refuses the run or goes away.
+ * `done` rejects with NotReady when the target does not answer the master, with UserError when the master
+ * refuses the run for another reason or goes away.
  */
 export function driveLoad(
   master: string,
@@ -65,7 +68,11 @@ export function driveLoad(
     let ended = false;
     for await (const text of createInterface({ input: child.stdout })) {
       const line = JSON.parse(text) as DriveOutput;
-      if ("refused" in line) throw new UserError(`the load test refuses: ${line.refused}`);
+      if ("refused" in line) {
+        throw new (line.notYet === true ? NotReady : UserError)(
+          `the load test refuses: ${line.refused}`,
+        );
+      }
       if (!("event" in line)) continue;
       hear(line.event);
       if (line.event.type === "ended") {

@@ -70,21 +70,20 @@ export async function runTrial(
   const { plan, slo } = options;
   const began = now();
   let image = "";
-  let notReady: string | null = null;
+  let loaded: Loaded;
+  let ready: number | undefined;
   try {
     image = await pulumi.up(limits);
+    ready = now();
+    loaded = await load(pulumi, limits, options);
   } catch (error) {
     if (!(error instanceof NotReady)) throw error;
-    notReady = `did not get ready: ${error.message}`;
-  }
-  const ready = now();
-  const base = { limits, purpose, at: began, image };
-  if (notReady !== null) {
+    const notReady = `did not get ready: ${error.message}`;
     const seen = { ...nothing, notReady, usersAsked: plan.users };
     return {
-      ...base,
+      ...{ limits, purpose, at: began, image },
       ...verdictOf({ ...seen, seconds: [] }, []),
-      took: { up: ready - began, load: 0, total: now() - began },
+      took: { up: (ready ?? now()) - began, load: 0, total: now() - began },
       latency: null,
       rps: 0,
       requests: 0,
@@ -94,7 +93,7 @@ export async function runTrial(
       series: [],
     };
   }
-  const loaded = await load(pulumi, limits, options);
+  const base = { limits, purpose, at: began, image };
   const { seen, measured } = loaded;
   const verdict = verdictOf(seen, judge(slo, measured));
   const { seconds, ...rest } = seen;
@@ -140,16 +139,18 @@ const secondOf = (start: number, { at, users, total }: Tick): Second => ({
   failures: Math.round(total.failuresPerSecond),
 });
 
-async function load(
-  { name, platform }: StackUnderTrial,
-  declared: Limits,
-  { plan, rows, slo, progress }: TrialOptions,
-): Promise<{
+interface Loaded {
   seen: Observation;
   measured: Measured;
   series: Second[];
   errors: Record<string, number>;
-}> {
+}
+
+async function load(
+  { name, platform }: StackUnderTrial,
+  declared: Limits,
+  { plan, rows, slo, progress }: TrialOptions,
+): Promise<Loaded> {
   const watch = await watchStack(platform, name, declared);
   const { master, gateways } = watch;
   await gatewayKnows(gateways, declared.replicas);

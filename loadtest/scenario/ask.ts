@@ -3,6 +3,7 @@
 import { Addresses } from "../engine/addresses.ts";
 import { Connection, endpointOf } from "../engine/connection.ts";
 import { encodeRequest } from "../engine/plan.ts";
+import { UserError } from "../units.ts";
 import type { Request } from "./scenario.ts";
 
 /** Where requests go. */
@@ -15,7 +16,10 @@ export interface Target {
 
 export type Answer = { status: number; body: Buffer } | { failure: string };
 
-/** Sends `request`; never rejects: a target that does not answer within `timeoutMs` is an answer too. */
+/**
+ * Sends `request`. A target that does not answer within `timeoutMs` is an answer too.
+ * @throws UserError where nobody knows its name
+ */
 export async function ask(
   { host, insecure }: Target,
   request: Request,
@@ -27,7 +31,7 @@ export async function ask(
   try {
     await addresses.resolve();
   } catch (error) {
-    return { failure: (error as Error).message };
+    throw new UserError(`Nothing was sent, as ${(error as Error).message}.`);
   }
   return new Promise((resolve) => {
     const end = (answer: Answer): void => {

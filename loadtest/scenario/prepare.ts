@@ -10,6 +10,9 @@ import { ask, type Answer, type Target } from "./ask.ts";
 import { otherRows, posts, predictions } from "./default.ts";
 import { bodiesOf } from "./rows.ts";
 
+/** Nobody said what to send, though the target may say so later: it does not answer, or has too much to do. */
+export class NotYet extends UserError {}
+
 export interface Prepared {
   name: string;
   data: ScenarioData;
@@ -53,11 +56,10 @@ export async function prepare(
 /** The target's OpenAPI document. */
 async function describe(target: Target, known: Map<string, unknown>): Promise<unknown> {
   const { host } = target;
-  let answer: Answer;
-  for (let attempt = 1; ; attempt += 1) {
-    answer = await ask(target, { path: "/openapi.json" }, patienceMs);
-    if (!mayPass(answer) || attempt === attempts) break;
+  let answer = await ask(target, { path: "/openapi.json" }, patienceMs);
+  for (let more = attempts - 1; mayPass(answer) && more > 0 && !known.has(host); more -= 1) {
     await setTimeout(pauseMs);
+    answer = await ask(target, { path: "/openapi.json" }, patienceMs);
   }
   if ("status" in answer && answer.status === 200) {
     try {
@@ -76,7 +78,7 @@ async function describe(target: Target, known: Map<string, unknown>): Promise<un
       : answer.status === 200
         ? "what is there is not JSON"
         : `status ${answer.status}`;
-  throw new UserError(
+  throw new (mayPass(answer) ? NotYet : UserError)(
     `What to send is not known, as ${host}/openapi.json cannot be read (${why}); ${otherRows}.`,
   );
 }

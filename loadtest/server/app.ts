@@ -11,6 +11,7 @@ import { statsJson } from "../report/json.ts";
 import { prometheusText } from "../report/prometheus.ts";
 import { parseRequest, usualTimeout, type RunRequest } from "../run-request.ts";
 import { toldSearch } from "../told-search.ts";
+import { NotYet } from "../scenario/prepare.ts";
 import { UserError } from "../units.ts";
 import { pageAssets } from "../ui/assets.ts";
 import { pageDocument } from "../ui/document.ts";
@@ -81,7 +82,7 @@ export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions)
   app.onError((error, c) => {
     if (error instanceof UserError) {
       const reply: SwarmReply = { success: false, message: error.message };
-      return c.json(reply, error instanceof Busy ? 409 : 400);
+      return c.json(reply, error instanceof Busy ? 409 : error instanceof NotYet ? 503 : 400);
     }
     master.options.log(`${c.req.method} ${c.req.path}: ${error.stack ?? error.message}`);
     return c.json({ success: false, message: "The load test's master failed at this." }, 500);

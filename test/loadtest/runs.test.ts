@@ -207,14 +207,14 @@ const description = JSON.stringify({
 });
 
 /** A model that takes what `fits`, and says of the rest what the service would; the rows it was sent. */
-async function strictModel(fits: (row: { a: unknown }) => boolean) {
+async function strictModel(fits: (row: { a: unknown }) => boolean, there = () => true) {
   const sent: { a: unknown; tried: boolean }[] = [];
   const http = createHttpServer((request, response) => {
     let text = "";
     request.on("data", (chunk: Buffer) => (text += chunk.toString()));
     request.on("end", () => {
       if (request.url === "/openapi.json") {
-        response.end(description);
+        response.writeHead(there() ? 200 : 503).end(description);
         return;
       }
       const { a } = JSON.parse(text) as { a: unknown };
@@ -251,9 +251,17 @@ test("a model of doubles is loaded with numbers; what it refuses ends the run be
 
 test("the page and the stack's command say the refusal as a run that does not start", async () => {
   let taken = false;
-  const model = await strictModel(() => taken);
+  let there = false;
+  const model = await strictModel(
+    () => taken,
+    () => there,
+  );
   const picky = await cluster(model.url);
   picky.startWorker();
+  const { request } = parseFlags(["-u", "3", "-t", "1s"]);
+  const away = expect.stringContaining("/openapi.json cannot be read (status 503)") as string;
+  expect(await picky.drive(request)).toEqual([{ refused: away, notYet: true }]);
+  there = true;
   const swarm = await fetch(`${picky.url}/swarm`, {
     method: "POST",
     body: new URLSearchParams({ user_count: "3", spawn_rate: "3" }),
@@ -262,13 +270,13 @@ test("the page and the stack's command say the refusal as a run that does not st
     400,
     { success: false, message: expect.stringContaining("it must be a number") as string },
   ]);
-  const { request } = parseFlags(["-u", "3", "-t", "1s"]);
   const said = expect.stringContaining("was answered 422") as string;
   expect(await picky.drive(request)).toEqual([{ refused: said }]);
   // As a capacity search asks before its first trial.
-  expect(await picky.drive(request, "try")).toEqual([{ tried: said }]);
-  taken = true;
-  expect(await picky.drive(request, "try")).toEqual([{ tried: null }]);
+  expect(await picky.drive(request, "try")).toEqual([{ refused: said }]);
+  [taken, there] = [true, false];
+  // What it said of itself before is still true.
+  expect(await picky.drive(request, "try")).toEqual([{ tried: "taken" }]);
   expect(model.sent.every(({ tried }) => tried)).toBe(true);
   picky.end();
   model.http.close();
@@ -327,7 +335,7 @@ test("failures, thresholds and unreachable hosts have their own exit status", as
   expect([broken.code, refused.code, unknown.code, slow.code, code.code]).toEqual([1, 7, 2, 99, 2]);
   expect(broken.stdout).toContain("connection closed before the reply was whole");
   expect(refused.stdout).toContain("connection refused");
-  expect(unknown.stdout).toContain("the host name no-such-host.invalid is not known here");
+  expect(unknown.stderr).toContain("the host name no-such-host.invalid is not known here");
   expect(slow.stdout).toContain("CROSSED  p95<1ms");
   expect(code.stderr.trim().split("\n")).toHaveLength(1);
 });
