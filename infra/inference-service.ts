@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { EMBEDDED } from "../service/settings.ts";
 import { START_CPU_SECONDS } from "../service/sizing.ts";
 import { graceFor } from "../service/times.ts";
 import type { StackConfig } from "./config.ts";
@@ -12,7 +13,7 @@ import { runWorkload, type Workload } from "./workload.ts";
 /** Where each replica listens. */
 export const servicePort = 8000;
 
-/** Named to it, so that it does not start without: with others it would serve another model. */
+/** Named to it, so that it does not start without them. */
 const settingsFile = "/run/inference/settings.json";
 
 /** Where the image has a folder that the service owns. */
@@ -72,7 +73,7 @@ export class InferenceService extends pulumi.ComponentResource {
                 host: "0.0.0.0",
                 deadline: `${config.deadline}ms`,
                 image: running,
-                ...dependencies?.settings,
+                ...(dependencies?.settings ?? { modelFile: EMBEDDED }),
               }),
             ),
           },

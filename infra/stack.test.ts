@@ -412,12 +412,13 @@ describe("dependencies that run elsewhere", () => {
   });
 });
 
-test("without dependencies the service knows of none", async () => {
+test("without dependencies the service knows of none, and is told to serve the demonstration", async () => {
   await declare();
   expect(settings()).toEqual({
     host: "0.0.0.0",
     deadline: "10000ms",
     image: "sha256:service",
+    modelFile: "embedded",
   });
   expect(Object.keys(files("inference"))).toEqual(["settings.json"]);
   expect(networks("service")[0]).toHaveLength(1);

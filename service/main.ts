@@ -16,7 +16,7 @@ import { watchMetrics } from "./model/watch-metrics.ts";
 import type { Watcher } from "./model/watch.ts";
 import { pacer } from "./pace.ts";
 import { drain, HttpServer } from "./server.ts";
-import { readSettings, SettingsError } from "./settings.ts";
+import { EMBEDDED, readSettings, SettingsError } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
 import { isWorker, joinTeam, leadTeam, type Team } from "./workers.ts";
 
@@ -26,7 +26,8 @@ const HELP = `Serves an ONNX model over HTTP.
 
 Settings come from the JSON file and from the environment, which wins: PORT, HOST, MODEL_FILE,
 DEADLINE, MAX_BODY, LOG_LEVEL, … With MLFLOW_URL the registered MODEL is served, and followed when
-its MODEL_ALIAS moves. Without it and MODEL_FILE the embedded iris model is served.
+its MODEL_ALIAS moves. Without it and MODEL_FILE the embedded iris model is served; in an image it
+has to be asked for, with MODEL_FILE=embedded.
 `;
 
 function settingsPath(): string | undefined {
@@ -97,7 +98,9 @@ async function start(): Promise<void> {
     watcher = followRegistry({ settings, install, onStatus: lead.tell, log });
     watchMetrics(metrics.registry, watcher.status);
   } else if (lead) {
-    const path = settings.modelFile || join(import.meta.dirname, "models/iris");
+    const { modelFile } = settings;
+    const embedded = modelFile === "" || modelFile === EMBEDDED;
+    const path = embedded ? join(import.meta.dirname, "models/iris") : modelFile;
     await lead.install({ path, loadedAt: new Date().toISOString() });
   }
   await team.welcomed;

@@ -63,6 +63,16 @@ describe("settings", () => {
     expect(() => parseSettings({}, { MAX_BODY: "x" })).toThrow(/"MAX_BODY" is "x"/);
   });
 
+  it("answers with no other model where one has to be named and is not", () => {
+    const image = { MODEL_REQUIRED: "true" };
+    expect(() => parseSettings({ host: "0.0.0.0" }, image)).toThrow(
+      /^No model is named: .*\/run\/inference\/settings.json.*MODEL_FILE/,
+    );
+    expect(parseSettings({ modelFile: "embedded" }, image).modelFile).toBe("embedded");
+    expect(parseSettings({ mlflowUrl: "http://mlflow:5000" }, image).modelFile).toBe("");
+    expect(parseSettings({}).modelFile).toBe("");
+  });
+
   it("says which file it cannot read", () => {
     const file = join(mkdtempSync(join(tmpdir(), "settings-")), "settings.json");
     expect(() => readSettings(file, {})).toThrow(/settings file .*settings.json cannot be read/);

@@ -5,6 +5,9 @@ import { DRAIN_DELAY_MS, graceFor, requestTimeoutFor } from "./times.ts";
 /** Where the stack mounts the settings of a container; used by default when it exists. */
 export const CONTAINER_SETTINGS = "/run/inference/settings.json";
 
+/** What `modelFile` says where the embedded model is meant. */
+export const EMBEDDED = "embedded";
+
 /** A mistake of the person who runs the service: printed as one sentence, without a stack trace. */
 export class SettingsError extends Error {
   override name = "SettingsError";
@@ -86,8 +89,10 @@ const size = (fallback: string): Field<number> => {
 const FIELDS = {
   host: text("127.0.0.1", "an address to listen on"),
   port: integer(8000, 0, 65_535),
-  /** An ONNX file, or a folder that holds `model.onnx` and perhaps `MLmodel`. */
-  modelFile: text("", "the path of an ONNX file or of a folder with model.onnx"),
+  /** An ONNX file, a folder that holds `model.onnx` and perhaps `MLmodel`, or `embedded`: the demonstration. */
+  modelFile: text("", `the path of an ONNX file or of a folder with model.onnx, or "${EMBEDDED}"`),
+  /** Whether a model has to be named: an image that lost its settings must not answer with another. */
+  modelRequired: flag(false),
   /** The time budget of a request in ms; one that cannot be met is refused at once. */
   deadline: duration("10s"),
   /** Largest request body in bytes. */
@@ -188,7 +193,13 @@ export function parseSettings(
   for (const [key, from] of FOLLOWING) {
     if (told(key) === undefined) settings = { ...settings, [key]: from(settings) };
   }
-  const { headerTimeout, requestTimeout } = settings;
+  const { headerTimeout, requestTimeout, modelRequired, modelFile, mlflowUrl } = settings;
+  if (modelRequired && modelFile === "" && mlflowUrl === "") {
+    throw new SettingsError(
+      `No model is named: a stack does so in ${CONTAINER_SETTINGS}, which this container has not; ` +
+        `elsewhere give MLFLOW_URL and MODEL, or MODEL_FILE (${EMBEDDED} for the demonstration).`,
+    );
+  }
   if (headerTimeout > requestTimeout) {
     throw new SettingsError(
       `Setting "headerTimeout" is ${headerTimeout} ms, more than "requestTimeout" with ${requestTimeout} ms; ` +

@@ -33,6 +33,30 @@ export interface Container {
   stop(): Promise<{ exitCode: number; logs: string }>;
 }
 
+/** How the image ends with this command, or its own, and nothing told to it; throws when it answers instead. */
+export async function endOf(...command: string[]): Promise<{ exitCode: number; stderr: string }> {
+  const id = await docker("run", "-d", "--memory", "128m", IMAGE, ...command);
+  try {
+    const url = await addressOf(id);
+    while ((await docker("inspect", "-f", "{{.State.Running}}", id)) === "true") {
+      const answers = await fetch(`${url}/readyz`).then(
+        () => true,
+        () => false,
+      );
+      if (answers) throw new Error("The container answers.");
+    }
+    const exitCode = Number(await docker("inspect", "-f", "{{.State.ExitCode}}", id));
+    return { exitCode, stderr: (await run("docker", ["logs", id])).stderr };
+  } finally {
+    await docker("rm", "-f", "-v", id);
+  }
+}
+
+async function addressOf(id: string): Promise<string> {
+  const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+  return `http://${await docker("inspect", "-f", format, id)}:8000`;
+}
+
 /** Runs the image as the stack runs it: read-only, without capabilities, limited. Waits until it is ready. */
 export async function startContainer(options: {
   cpus: number;
@@ -45,7 +69,9 @@ export async function startContainer(options: {
 }): Promise<Container> {
   const environment = {
     LOG_LEVEL: "error",
-    ...(options.model ? { MODEL_FILE: "/model" } : {}),
+    ...(options.environment?.["MLFLOW_URL"] === undefined
+      ? { MODEL_FILE: options.model ? "/model" : "embedded" }
+      : {}),
     ...options.environment,
   };
   const id = await docker(
@@ -63,13 +89,7 @@ export async function startContainer(options: {
     ...(options.args ?? []),
     IMAGE,
   );
-  const address = await docker(
-    "inspect",
-    "-f",
-    "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
-    id,
-  );
-  const url = `http://${address}:8000`;
+  const url = await addressOf(id);
   const stop = async (): Promise<{ exitCode: number; logs: string }> => {
     // It ends by itself, on a busy machine late, or is found out by its exit code.
     await docker("stop", "-t", "120", id);

@@ -2,7 +2,7 @@ import { Agent, request } from "node:http";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildImage, removeImage, startContainer } from "./container.ts";
+import { buildImage, removeImage, startContainer, endOf } from "./container.ts";
 import { prefer } from "../loadtest/processes.ts";
 import { ROOT } from "./process.ts";
 
@@ -70,6 +70,21 @@ const median = (values: readonly number[]): number =>
 describe("in a limited container", () => {
   beforeAll(buildImage);
   afterAll(removeImage);
+
+  it("refuses to start where nothing says what to serve, in one sentence", async () => {
+    expect(await endOf()).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/^No model is named: [^\n]+\n$/) as string,
+    });
+    // As a stack starts it, with the file lost.
+    const lost = ["node", "/app/start.mjs", "--settings", "/run/inference/settings.json"];
+    expect(await endOf(...lost)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(
+        /^The settings file \/run\/inference\/settings.json cannot be read: [^\n]+\n$/,
+      ) as string,
+    });
+  });
 
   it("at three times its capacity it still does three quarters of its work, in time, and turns the rest away before that", async () => {
     const deadlineMs = 1000;
