@@ -18,6 +18,8 @@ export interface ModelVersion {
   readonly source: string;
   /** The digest its publisher wrote down, if one did: see `digestOf` in manifest.ts. */
   readonly digest: string | undefined;
+  /** Why the registry itself says that it must not be served, if it does. */
+  readonly refused?: string;
 }
 
 /** A file or folder in an artifact folder; `name` is one segment of a path. */
@@ -42,6 +44,10 @@ export interface Mlflow {
 
 /** The tag of a model version that holds the digest of its files. */
 export const DIGEST_TAG = "inference-stack.sha256";
+/** The tag of a model version that must not be served: why. */
+export const REFUSED_TAG = "inference-stack.refused";
+/** Most characters of it. */
+const MOST_REASON = 2000;
 const API = "api/2.0";
 const PROXY = "mlflow-artifacts/artifacts";
 
@@ -163,7 +169,8 @@ function uriOf(value: unknown): URL {
 function modelVersion(value: unknown): ModelVersion {
   const given = fields(value);
   const tags = array(given["tags"]).map(fields);
-  const digest = tags.find((tag) => tag["key"] === DIGEST_TAG)?.["value"];
+  const tag = (key: string): unknown => tags.find((each) => each["key"] === key)?.["value"];
+  const [digest, refused] = [tag(DIGEST_TAG), tag(REFUSED_TAG)];
   if (digest !== undefined && !(typeof digest === "string" && /^[0-9a-f]{64}$/.test(digest)))
     throw new RegistryError(`the tag ${DIGEST_TAG} of a model version holds no SHA-256`);
   const version = {
@@ -172,6 +179,9 @@ function modelVersion(value: unknown): ModelVersion {
     runId: textOf(given["run_id"], 64),
     source: textOf(given["source"]),
     digest,
+    ...(refused === undefined
+      ? {}
+      : { refused: textOf(refused, MOST_REASON).trim() || `it has the tag ${REFUSED_TAG}` }),
   };
   if (version.name !== "" && /^\d+$/.test(version.version)) return version;
   throw new RegistryError("MLflow answered with a model version that has no name or number", {

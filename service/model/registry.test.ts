@@ -235,6 +235,30 @@ test("reads a model from a plain web address", async () => {
   expect(await readFile(join(folder, "MLmodel"), "utf8")).toBe("flavors:");
 });
 
+test("passes on why the registry says that a version must not be served, in bounds", async () => {
+  const tagged = (value: unknown) => {
+    const tags = [{ key: "inference-stack.refused", value: value as string }];
+    replies[`${API}/registered-models/alias`] = json({ model_version: { ...version, tags } });
+    return open().resolve(never);
+  };
+  expect(await tagged("agrees on 3 of 1000 rows")).toMatchObject({
+    refused: "agrees on 3 of 1000 rows",
+  });
+  expect((await tagged("x".repeat(5000))).refused).toHaveLength(2000);
+  expect((await tagged("")).refused).toMatch(/inference-stack.refused/);
+  expect(await open().resolve(never)).toHaveProperty("refused");
+});
+
+test("tells a version that is not there from one that it may not read", async () => {
+  for (const [status, denied] of [
+    [404, false],
+    [403, true],
+  ] as const) {
+    replies[PROXY] = json({ message: "no" }, status);
+    await expect(obtain(open())).rejects.toMatchObject({ permanent: true, denied });
+  }
+});
+
 test("does not take a digest that is none for no digest at all", async () => {
   const tags = [{ key: "inference-stack.sha256", value: "e3b0" }];
   replies[`${API}/registered-models/alias`] = json({ model_version: { ...version, tags } });

@@ -106,13 +106,15 @@ function s3Error(cause: unknown, url: URL): RegistryError {
   if (cause instanceof RegistryError) return cause;
   const code =
     typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "";
-  const permanent = ["NoSuchBucket", "NoSuchKey", "AccessDenied"].includes(code);
+  const missing = code === "NoSuchBucket" || code === "NoSuchKey";
   const hint =
     code === "SignatureDoesNotMatch" || code === "InvalidAccessKeyId"
       ? " (check the access key and the secret key given for S3)"
       : "";
+  const denied = code === "AccessDenied" || hint !== "";
   return new RegistryError(`S3 at ${url.host}: ${reasonOf(cause) || code}${hint}`, {
     cause,
-    permanent: permanent || hint !== "",
+    permanent: missing || denied,
+    denied,
   });
 }

@@ -1,9 +1,17 @@
 import { setImmediate as tick } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { ModelVersion } from "./mlflow.ts";
+import { RegistryError } from "./registry-error.ts";
 import type { ModelSource } from "./registry.ts";
 import type { StoredModel } from "./store.ts";
-import { nextDelay, watchModel, type Clock, type WatchEvent, type WatchStatus } from "./watch.ts";
+import {
+  nextDelay,
+  readAgainDelay,
+  watchModel,
+  type Clock,
+  type WatchEvent,
+  type WatchStatus,
+} from "./watch.ts";
 
 const versionOf = (version: string): ModelVersion => ({
   name: "iris",
@@ -18,7 +26,14 @@ const SILENT = "";
 const AWAY = new Error("connection refused");
 
 /** A registry, a disk and a clock that do as the test says. */
-function world(start: { pointed?: string | Error; kept?: string; broken?: string } = {}) {
+function world(
+  start: {
+    pointed?: string | Error;
+    kept?: string;
+    broken?: string;
+    unreachable?: [version: string, error: Error];
+  } = {},
+) {
   let time = 0;
   const wakes: { at: number; wake: () => void }[] = [];
   const clock: Clock = {
@@ -36,7 +51,9 @@ function world(start: { pointed?: string | Error; kept?: string; broken?: string
     /** A version, a failure, or SILENT. */
     pointed: start.pointed ?? "1",
     unloadable: new Set(start.broken === undefined ? [] : [start.broken]),
-    unreachable: new Set<string>(),
+    unreachable: new Map(start.unreachable ? [start.unreachable] : []),
+    /** What the registry says against versions. */
+    tags: new Map<string, string>(),
     kept: start.kept,
     installed: [] as string[],
     events: [] as WatchEvent[],
@@ -49,12 +66,14 @@ function world(start: { pointed?: string | Error; kept?: string; broken?: string
       state.looks++;
       if (state.pointed === SILENT) return new Promise(() => undefined);
       if (state.pointed instanceof Error) throw state.pointed;
-      return Promise.resolve(versionOf(state.pointed));
+      const refused = state.tags.get(state.pointed);
+      const version = versionOf(state.pointed);
+      return Promise.resolve(refused === undefined ? version : { ...version, refused });
     },
     obtain: ({ version }) => {
       state.downloads++;
-      if (state.unreachable.has(version)) return Promise.reject(new Error("truncated"));
-      return Promise.resolve(modelOf(version));
+      const error = state.unreachable.get(version);
+      return error ? Promise.reject(error) : Promise.resolve(modelOf(version));
     },
     last: () =>
       Promise.resolve(
@@ -189,7 +208,7 @@ test("retries a download that failed", async () => {
   const { state, watcher, pass } = world();
   await pass(0);
   state.pointed = "2";
-  state.unreachable.add("2");
+  state.unreachable.set("2", new Error("truncated"));
   await pass(10_000);
   expect(watcher.status()).toMatchObject({
     serving: { version: "1" },
@@ -198,6 +217,98 @@ test("retries a download that failed", async () => {
   state.unreachable.clear();
   await pass(10_000);
   expect(watcher.status().serving?.version).toBe("2");
+});
+
+test("reads a version that cannot be read more and more rarely, and says why all the while", async () => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  state.pointed = "2";
+  state.unreachable.set("2", new Error("truncated"));
+  const downloads: number[] = [];
+  for (let look = 0; look < 18; look++) {
+    await pass(10_000);
+    downloads.push(state.downloads);
+    expect(watcher.status().check).toMatchObject({ reason: "truncated", failures: look + 1 });
+  }
+  expect(state.looks).toBe(19);
+  // Besides the first model's: at 10 s, 20 s, 40 s, 70 s, 120 s and 170 s.
+  expect(downloads).toEqual([2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 7, 7]);
+  state.pointed = "3";
+  await pass(10_000);
+  expect(watcher.status().serving?.version).toBe("3");
+});
+
+test.each([
+  ["away", AWAY],
+  ["sure that there is no such alias", new RegistryError("no such alias", { permanent: true })],
+] as const)("sees within the interval what is put right after it was %s", async (_, error) => {
+  for (const start of [{ pointed: error, kept: "1" }, { pointed: error }]) {
+    const { state, watcher, pass } = world(start);
+    for (let look = 0; look < 10; look++) await pass(10_000);
+    state.pointed = "2";
+    await pass(10_000);
+    expect(watcher.status()).toMatchObject({ serving: { version: "2" }, check: { failures: 0 } });
+  }
+});
+
+const NO_ONNX = new RegistryError("iris version 2 is no ONNX model", { permanent: true });
+
+test("refuses a version that the registry shows to be unfit, and reads it once only", async () => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  state.pointed = "2";
+  state.unreachable.set("2", NO_ONNX);
+  for (let look = 0; look < 5; look++) await pass(10_000);
+  expect(watcher.status()).toMatchObject({
+    serving: { version: "1" },
+    refused: { version: "2", reason: "iris version 2 is no ONNX model" },
+    check: { failures: 0, reason: undefined },
+  });
+  expect(state.downloads).toBe(2);
+  expect(state.events.map(({ kind }) => kind)).toEqual(["promoted", "refused"]);
+  state.pointed = "1";
+  await pass(10_000);
+  expect(watcher.status().refused).toBeUndefined();
+});
+
+test("starts from the kept model when the registry points at an unfit one", async () => {
+  const { watcher, pass } = world({ kept: "7", pointed: "2", unreachable: ["2", NO_ONNX] });
+  await pass(0);
+  expect(watcher.status()).toMatchObject({ origin: "cache", refused: { version: "2" } });
+});
+
+test("does not hold it against a version that it may not be read just now", async () => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  state.pointed = "2";
+  state.unreachable.set("2", new RegistryError("401", { permanent: true, denied: true }));
+  await pass(10_000);
+  expect(watcher.status().refused).toBeUndefined();
+  state.unreachable.clear();
+  await pass(10_000);
+  expect(watcher.status().serving?.version).toBe("2");
+});
+
+test("refuses what the registry itself says must not be served, until it says otherwise", async () => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  state.pointed = "2";
+  state.tags.set("2", "being converted");
+  await pass(10_000);
+  await pass(10_000);
+  expect(watcher.status().refused).toMatchObject({ version: "2", reason: "being converted" });
+  state.tags.set("2", "agrees on 3 of 1000 rows");
+  await pass(10_000);
+  expect(watcher.status().refused).toMatchObject({ reason: "agrees on 3 of 1000 rows" });
+  expect(state.downloads).toBe(1);
+  expect(state.events.filter(({ kind }) => kind === "refused")).toHaveLength(2);
+  state.tags.clear();
+  await pass(10_000);
+  expect(watcher.status()).toMatchObject({ serving: { version: "2" }, refused: undefined });
+  // What serves is not ended by a word.
+  state.tags.set("2", "on second thoughts");
+  await pass(10_000);
+  expect(watcher.status()).toMatchObject({ serving: { version: "2" }, refused: undefined });
 });
 
 test("waits with backoff when there is neither a registry nor a kept model", async () => {
@@ -251,6 +362,9 @@ test("draws waits from a range, so that replicas do not ask together", () => {
   expect(nextDelay(healthy, 10_000, 0)).toBe(8000);
   expect(nextDelay(healthy, 10_000, 1)).toBeCloseTo(12_000);
   expect(nextDelay({ serving: false, failures: 1 }, 10_000, 0)).toBe(250);
-  expect(nextDelay({ serving: false, failures: 50 }, 10_000, 1)).toBe(30_000);
-  expect(nextDelay({ serving: true, failures: 50 }, 10_000, 1)).toBe(60_000);
+  expect(nextDelay({ serving: false, failures: 50 }, 10_000, 1)).toBe(10_000);
+  expect(nextDelay({ serving: true, failures: 50 }, 10_000, 0)).toBe(8000);
+  expect(readAgainDelay({ serving: false, failures: 1 }, 10_000, 0)).toBe(250);
+  expect(readAgainDelay({ serving: true, failures: 1 }, 10_000, 1)).toBe(10_000);
+  expect(readAgainDelay({ serving: true, failures: 50 }, 10_000, 1)).toBe(60_000);
 });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ModelVersion } from "./mlflow.ts";
-import { reasonOf } from "./registry-error.ts";
+import { reasonOf, RegistryError } from "./registry-error.ts";
 import type { ModelSource } from "./registry.ts";
 import type { StoredModel } from "./store.ts";
 
@@ -83,8 +83,7 @@ export const NOTHING_YET: WatchStatus = {
 
 const HISTORY = 50;
 const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 30_000;
-const LAST_RETRY_SERVING_MS = 60_000;
+const LAST_RETRY_MS = 60_000;
 
 export const systemClock: Clock = {
   now: () => new Date(),
@@ -94,18 +93,40 @@ export const systemClock: Clock = {
 
 /**
  * The wait before the next look, in ms. Replicas that start together or lose the registry together
- * must not ask together: each wait is drawn from a range.
+ * must not ask together: each wait is drawn from a range. A look is one small request, so that after
+ * one that failed there is no reason to look more rarely; with nothing to serve there is one to hurry.
  */
 export function nextDelay(
   { serving, failures }: { readonly serving: boolean; readonly failures: number },
   intervalMs: number,
   random: number,
 ): number {
-  if (failures === 0) return intervalMs * (0.8 + 0.4 * random);
-  const [first, last] = serving
-    ? [intervalMs, Math.max(intervalMs, LAST_RETRY_SERVING_MS)]
-    : [FIRST_RETRY_MS, LAST_RETRY_MS];
-  return Math.min(last, first * 2 ** Math.min(failures - 1, 16)) * (0.5 + 0.5 * random);
+  return serving || failures === 0
+    ? intervalMs * (0.8 + 0.4 * random)
+    : doubled(FIRST_RETRY_MS, failures, intervalMs) * (0.5 + 0.5 * random);
+}
+
+/** The wait before a version is read again that could not be read `failures` times, in ms: it may be large. */
+export function readAgainDelay(
+  { serving, failures }: { readonly serving: boolean; readonly failures: number },
+  intervalMs: number,
+  random: number,
+): number {
+  const first = serving ? intervalMs : FIRST_RETRY_MS;
+  return doubled(first, failures, Math.max(intervalMs, LAST_RETRY_MS)) * (0.5 + 0.5 * random);
+}
+
+const doubled = (first: number, times: number, most: number): number =>
+  Math.min(most, first * 2 ** Math.min(times - 1, 16));
+
+/** A version that cannot be served, as far as the registry shows. */
+class Unfit extends Error {
+  readonly version: ModelVersion;
+
+  constructor(version: ModelVersion, reason: string, options?: ErrorOptions) {
+    super(reason, options);
+    this.version = version;
+  }
 }
 
 /** Serves what the registry points at, and goes on serving it whatever becomes of the registry. */
@@ -118,7 +139,8 @@ export function watchModel(options: WatchOptions): Watcher {
   let current: { readonly key: string; readonly served: Served } | undefined;
   let origin: WatchStatus["origin"];
   let past: readonly Served[] = [];
-  let refused: { readonly key: string; readonly refusal: Refusal } | undefined;
+  let refused: { readonly version: ModelVersion; readonly refusal: Refusal } | undefined;
+  let unread: Unread | undefined;
   let check: WatchStatus["check"];
 
   const status = (): WatchStatus => ({
@@ -142,12 +164,15 @@ export function watchModel(options: WatchOptions): Watcher {
 
   const refuse = (version: ModelVersion, error: unknown): void => {
     const refusal = { version: version.version, reason: reasonOf(error), at: timestamp() };
-    refused = { key: keyOf(version), refusal };
+    refused = { version, refusal };
     onStatus(status());
     on({ kind: "refused", refusal });
   };
 
-  /** What the registry points at, on this disk; undefined when there is nothing to do about it. */
+  /**
+   * What the registry points at, on this disk; undefined when there is nothing to do about it.
+   * Throws Unfit for a version that is to be refused.
+   */
   const seek = async (): Promise<Found | undefined> => {
     const version = await source.resolve(ended.signal);
     const key = keyOf(version);
@@ -156,14 +181,31 @@ export function watchModel(options: WatchOptions): Watcher {
       refused = undefined;
       return undefined;
     }
-    // What was refused once is refused until the registry points elsewhere.
-    if (refused?.key === key) return undefined;
-    return { version, model: await source.obtain(version, ended.signal) };
+    // What was refused once is refused until the registry points elsewhere, or says something else of it.
+    if (isRefused(version) && refused?.version.refused === version.refused) return undefined;
+    if (version.refused !== undefined) throw new Unfit(version, version.refused);
+    if (unread?.key === key && clock.now().getTime() < unread.until) throw new Error(unread.reason);
+    try {
+      const model = await source.obtain(version, ended.signal);
+      unread = undefined;
+      return { version, model };
+    } catch (error) {
+      if (error instanceof RegistryError && error.permanent && !error.denied)
+        throw new Unfit(version, error.message, { cause: error });
+      const failures = unread?.key === key ? unread.failures + 1 : 1;
+      const serving = current !== undefined;
+      const wait = readAgainDelay({ serving, failures }, intervalMs, clock.random());
+      unread = { key, failures, until: clock.now().getTime() + wait, reason: reasonOf(error) };
+      throw error;
+    }
   };
+
+  const isRefused = (version: ModelVersion): boolean =>
+    refused !== undefined && keyOf(refused.version) === keyOf(version);
 
   const takeLast = async (): Promise<void> => {
     const last = await source.last();
-    if (!last || keyOf(last.version) === refused?.key || ended.signal.aborted) return;
+    if (!last || isRefused(last.version) || ended.signal.aborted) return;
     await promote(last, "cache").catch((error: unknown) => {
       refuse(last.version, error);
     });
@@ -200,9 +242,13 @@ export function watchModel(options: WatchOptions): Watcher {
         patience.abort();
         if (quick === "late" || quick.reason !== undefined) await takeLast();
       }
-      const { found, reason } = await seeking;
+      const { found, unfit, reason } = await seeking;
       if (over()) return;
       if (found) await take(found);
+      if (unfit) {
+        refuse(unfit.version, unfit);
+        if (!current) await takeLast();
+      }
       const failures = reason === undefined ? 0 : (check?.failures ?? 0) + 1;
       check = { at: timestamp(), failures, reason };
       onStatus(status());
@@ -228,13 +274,27 @@ interface Found {
   readonly model: StoredModel;
 }
 
+/** A version whose files could not be read. */
+interface Unread {
+  readonly key: string;
+  readonly failures: number;
+  /** When it is tried again, ms since 1970. */
+  readonly until: number;
+  readonly reason: string;
+}
+
+interface Sought {
+  readonly found?: Found | undefined;
+  readonly unfit?: Unfit;
+  /** Why nothing is known of what the registry points at. */
+  readonly reason?: string;
+}
+
 /** The outcome of `promise` as a value, so that a race against it leaves no rejection behind. */
-const settle = (
-  promise: Promise<Found | undefined>,
-): Promise<{ readonly found: Found | undefined; readonly reason: string | undefined }> =>
+const settle = (promise: Promise<Found | undefined>): Promise<Sought> =>
   promise.then(
-    (found) => ({ found, reason: undefined }),
-    (error: unknown) => ({ found: undefined, reason: reasonOf(error) }),
+    (found) => ({ found }),
+    (error: unknown) => (error instanceof Unfit ? { unfit: error } : { reason: reasonOf(error) }),
   );
 
 /** Tells apart what the registry may point at, also when a version was deleted and made anew. */
