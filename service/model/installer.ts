@@ -43,7 +43,9 @@ export class Installer {
     const change = current && contractChange(current.contract, model.contract);
     if (change !== undefined && !this.#options.allowContractChange) {
       this.discard();
-      throw new Error(`${change} (allowContractChange would let it)`);
+      throw new Error(
+        `${change}; npx pulumi config set allowContractChange true -s <stack> and an up would let it`,
+      );
     }
   }
 
