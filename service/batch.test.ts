@@ -11,6 +11,7 @@ const contract = (rowsPerRun: Contract["rowsPerRun"] = "any"): Contract => ({
   classes: undefined,
   rowsPerRun,
   shareable: true,
+  examples: [],
   example: {},
 });
 

@@ -1,4 +1,6 @@
 // What the tests of this folder share: a service in memory, without a port.
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApp, type App } from "./app.ts";
 import type { Services } from "./exchange.ts";
@@ -19,6 +21,29 @@ export const testModel = (name: string): LoadedModel =>
     { threads: 1 },
   );
 
+/**
+ * One of the models in `test/models` with an MLmodel of the test's own, and perhaps more files, all as
+ * JSON; `inputs` and `outputs` are the sides of its signature.
+ */
+export function describedModel(
+  name: string,
+  description: { inputs?: unknown; outputs?: unknown; metadata?: unknown },
+  files: Readonly<Record<string, unknown>> = {},
+): LoadedModel {
+  const folder = mkdtempSync(join(tmpdir(), "model-"));
+  cpSync(join(ROOT, "test/models", name, "model.onnx"), join(folder, "model.onnx"));
+  const { inputs, outputs, metadata } = description;
+  const side = (given: unknown): string | null => (given ? JSON.stringify(given) : null);
+  const mlmodel = { metadata, signature: { inputs: side(inputs), outputs: side(outputs) } };
+  for (const [file, content] of Object.entries({ MLmodel: mlmodel, ...files }))
+    writeFileSync(join(folder, file), JSON.stringify(content));
+  try {
+    return loadModel(folder, { name }, { threads: 1 });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 export interface PostReply {
   readonly status: number;
   readonly body: unknown;
@@ -34,7 +59,7 @@ export interface TestService {
 
 /** A service with a model, or with none; `settings` as a file would have them. */
 export function testService(
-  model?: string,
+  model?: string | LoadedModel,
   settings: Partial<Record<keyof ServiceSettings, unknown>> = {},
 ): TestService {
   const { maxBody, maxRows, ...rest } = parseSettings(settings);
@@ -53,7 +78,7 @@ export function testService(
     maxRows,
     state: { draining: false, closing: false },
   };
-  if (model !== undefined) slot.put(testModel(model));
+  if (model !== undefined) slot.put(typeof model === "string" ? testModel(model) : model);
   const app = createApp(services);
   return {
     app,

@@ -8,6 +8,7 @@ const field = (name: string, changes: Partial<Field> = {}): Field => ({
   type: "float32",
   min: undefined,
   max: undefined,
+  nullable: false,
   optional: false,
   shape: [],
   input: 0,
@@ -21,6 +22,7 @@ const contract = (fields: Field[], changes: Partial<Contract> = {}): Contract =>
   classes: undefined,
   rowsPerRun: "any",
   shareable: true,
+  examples: [],
   example: {},
   ...changes,
 });

@@ -1,4 +1,4 @@
-import type { Contract, ElementType, Field, TensorSpec } from "./types.ts";
+import { jsonKind, type Contract, type Field, type TensorSpec } from "./types.ts";
 
 /**
  * Why somebody who calls a model of contract `from` would notice that `to` answers instead; undefined
@@ -39,7 +39,7 @@ function outputChanges(from: Contract, to: Contract): string[] {
     ...from.outputs.flatMap((output: TensorSpec) => {
       const after = now.get(output.name);
       if (!after) return [`the output ${output.name} is gone`];
-      const [was, is] = [kindOf(output.type), kindOf(after.type)];
+      const [was, is] = [jsonKind(output.type), jsonKind(after.type)];
       return was === is ? [] : [`the output ${output.name} was ${was} and is ${is}`];
     }),
     ...((from.classes === undefined) === (to.classes === undefined)
@@ -50,7 +50,3 @@ function outputChanges(from: Contract, to: Contract): string[] {
 
 const sameShape = (a: readonly unknown[], b: readonly unknown[]): boolean =>
   a.length === b.length && a.every((size, k) => size === b[k]);
-
-/** What JSON shows of a tensor's elements: whether they are 32 or 64 bits wide it does not. */
-const kindOf = (type: ElementType): string =>
-  type === "string" || type === "bool" ? type : type.startsWith("float") ? "number" : "integer";

@@ -15,7 +15,8 @@ const facts = (
 ): ModelFacts => ({
   inputs,
   outputs,
-  classLabels: [],
+  classLabels: new Map(),
+  zipped: new Set(),
   metadata: new Map(Object.entries(metadata)),
 });
 const signature = (inputs: unknown, outputs?: unknown) =>
@@ -72,8 +73,8 @@ describe("contract", () => {
     [
       "another dtype",
       facts([table]),
-      [{ type: "tensor", "tensor-spec": { dtype: "float64", shape: [-1, 2] } }],
-      /float64 \[any, 2\].*"X" of float32/,
+      [{ type: "tensor", "tensor-spec": { dtype: "int64", shape: [-1, 2] } }],
+      /int64 \[any, 2\].*"X" of float32/,
     ],
     [
       "another width",
@@ -101,10 +102,52 @@ describe("contract", () => {
     );
     expect(() => makeContract(facts([tensor("X", "float32", [])]))).toThrow(/"X" is a scalar/);
     expect(() => makeContract(facts([]))).toThrow(/no inputs/);
-    expect(() => signature([column("when", "datetime")])).toThrow(/"when".*"datetime"/);
+    expect(() => signature([column("raw", "binary")])).toThrow(/"raw".*"binary"/);
     expect(() => makeContract(facts([table]), signature([column("a"), column("a")]))).toThrow(
       /"a" twice/,
     );
+  });
+
+  it("takes a signature inferred from doubles for a model of floats", () => {
+    const tensors = [{ type: "tensor", "tensor-spec": { dtype: "float64", shape: [-1, 2] } }];
+    expect(makeContract(facts([table]), signature(tensors)).fields).toHaveLength(2);
+  });
+
+  const label = (type: ElementType) => tensor("label", type, [null]);
+  const chances = tensor("probabilities", "float32", [null, 2]);
+  const unnamed = (dtype: string, shape = [-1]) => [
+    { type: "tensor", "tensor-spec": { dtype, shape } },
+  ];
+  it.each([
+    ["labels of numbers", [label("int64"), chances], unnamed("int64"), ["label"]],
+    ["labels of texts", [label("string"), chances], unnamed("object"), ["label"]],
+    ["boolean labels", [label("int64"), chances], unnamed("bool"), ["label"]],
+    ["labels kept as floats", [label("int64"), chances], unnamed("float64"), ["label"]],
+    ["predict_proba", [label("string"), chances], unnamed("float64", [-1, 2]), ["probabilities"]],
+    [
+      "a regression's predictions",
+      [tensor("variable", "float32", [null, 1])],
+      unnamed("float64"),
+      ["variable"],
+    ],
+    [
+      "a table of predictions",
+      [label("int64"), chances],
+      [column("prediction", "long")],
+      ["label", "probabilities"],
+    ],
+  ])("answers what a signature inferred from %s has", (_, outputs, declared, kept) => {
+    const columns = signature([column("a"), column("b")], declared);
+    expect(makeContract(facts([table], outputs), columns).outputs.map(({ name }) => name)).toEqual(
+      kept,
+    );
+  });
+
+  it("names the one column of a lone input after the input", () => {
+    for (const name of ["text", "input"]) {
+      const { fields } = makeContract(facts([tensor(name, "string", [null, 1])]));
+      expect(fields.map((field) => field.name)).toEqual([name]);
+    }
   });
 
   it("knows a classifier by a label beside probabilities, with names from the model", () => {
@@ -113,7 +156,13 @@ describe("contract", () => {
       tensor("probabilities", "float32", [null, 2]),
     ];
     const { classes } = makeContract(facts([table], outputs, { class_names: '["no", "yes"]' }));
-    expect(classes).toEqual({ label: 0, probabilities: 1, labels: [0, 1], names: ["no", "yes"] });
+    expect(classes).toEqual({
+      label: 0,
+      probabilities: 1,
+      labels: [0, 1],
+      original: undefined,
+      names: ["no", "yes"],
+    });
     expect(makeContract(facts([table])).classes).toBeUndefined();
   });
 });

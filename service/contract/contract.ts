@@ -1,9 +1,11 @@
-import type { MLmodel, SignatureTensor } from "./signature.ts";
+import { checkInputs, fits, keptOutputs, mismatch } from "./agreement.ts";
+import { findClasses, keptClasses, namesIn } from "./classes.ts";
+import type { MLmodel } from "./signature.ts";
 import {
   isFloat,
+  jsonKind,
   RANGES,
   shapeText,
-  type Classes,
   type Contract,
   type Field,
   type FieldKind,
@@ -15,92 +17,43 @@ import {
 export interface ModelFacts {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** Lists of class labels found in the graph. */
-  readonly classLabels: readonly (readonly (string | number)[])[];
+  /** Of each output's name: the lists of class labels that the graph has for it, most telling first. */
+  readonly classLabels: ReadonlyMap<string, readonly (readonly (string | number)[])[] | "places">;
+  /** Names of the outputs that were maps from class to probability. */
+  readonly zipped: ReadonlySet<string>;
   /** The model's own key-value metadata; `feature_names` and `class_names` are JSON lists there. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 
 const SERVED_INPUTS = ["float32", "float64", "int32", "int64", "bool", "string"];
 
-const kindOf = (type: TensorSpec["type"]): FieldKind =>
-  type === "string" ? "string" : type === "bool" ? "boolean" : isFloat(type) ? "number" : "integer";
-
-/** Which kinds of column may feed a tensor: narrowing a double is usual, a text as a number is not. */
-function fits(kind: FieldKind, type: TensorSpec["type"]): boolean {
-  if (kind === "string" || type === "string") return kind === "string" && type === "string";
-  if (kind === "boolean") return true;
-  if (type === "bool") return false;
-  return kind === "integer" || isFloat(type);
-}
-
-const listed = (metadata: ReadonlyMap<string, string>, key: string): string[] | undefined => {
-  try {
-    const list: unknown = JSON.parse(metadata.get(key) ?? "");
-    return Array.isArray(list) ? list.map(String) : undefined;
-  } catch {
-    return undefined;
-  }
-};
-
-const mismatch = (signature: string, model: string): Error =>
-  new Error(
-    `The MLflow signature and the ONNX model disagree: the signature has ${signature}, ` +
-      `the model has ${model}. Log the model again with the signature it was trained with.`,
-  );
-
-const tensorText = (tensor: SignatureTensor): string =>
-  `${tensor.name === undefined ? "an unnamed tensor" : `tensor "${tensor.name}"`} of ${tensor.type} ${shapeText(tensor.shape)}`;
-
-/** A signature's tensors against the model's, by name where both have names. */
-function checkTensors(
-  declared: readonly SignatureTensor[],
-  actual: readonly TensorSpec[],
-  side: string,
-): void {
-  if (declared.length !== actual.length) {
-    throw mismatch(`${declared.length} ${side}`, `${actual.length} ${side}`);
-  }
-  declared.forEach((tensor, i) => {
-    const other =
-      tensor.name === undefined ? actual[i] : actual.find(({ name }) => name === tensor.name);
-    const same =
-      other?.type === tensor.type &&
-      other.shape.length === tensor.shape.length &&
-      other.shape.every(
-        (size, d) => size === null || tensor.shape[d] === null || size === tensor.shape[d],
-      );
-    if (!same) {
-      const found = other ?? actual[i];
-      throw mismatch(
-        `${side.slice(0, -1)} ${tensorText(tensor)}`,
-        found ? tensorText(found) : "none such",
-      );
-    }
-  });
-}
-
 function makeField(
   name: string,
   spec: TensorSpec,
   place: { input: number; column: number; shape: Field["shape"] },
   column: { kind: FieldKind; type: string; required: boolean } | undefined,
+  mlmodel: MLmodel | undefined,
 ): Field {
-  const kind = column?.kind ?? kindOf(spec.type);
-  if (!fits(kind, spec.type)) {
+  const known = mlmodel?.original?.columns.get(name);
+  const kind = known?.kind ?? column?.kind ?? jsonKind(spec.type);
+  // A conversion may read a column as text whatever it holds: it is written as Python does.
+  if (!fits(kind, spec.type) && !(known && spec.type === "string")) {
     throw mismatch(`"${name}" as ${column?.type ?? kind}`, `"${spec.name}" of ${spec.type}`);
   }
   const numeric = kind === "number" || kind === "integer";
   const int32Column = column?.type === "integer" ? RANGES.int32 : undefined;
   const range =
     kind === "integer" && isFloat(spec.type) ? (int32Column ?? RANGES.int64) : RANGES[spec.type];
+  const nullable =
+    place.shape.length === 0 && (known?.nullable === true || column?.required === false);
   return {
     name,
     kind,
     type: spec.type,
     min: numeric ? range?.[0] : undefined,
     max: numeric ? range?.[1] : undefined,
-    optional: column?.required === false && (isFloat(spec.type) || spec.type === "string"),
+    nullable,
+    optional: nullable && (isFloat(spec.type) || spec.type === "string"),
     ...place,
   };
 }
@@ -119,15 +72,16 @@ function tabularFields(
       `${width} features in "${input.name}" ${shapeText(input.shape)}`,
     );
   }
-  const given = [mlmodel?.featureNames, listed(facts.metadata, "feature_names")].find(
+  const given = [mlmodel?.featureNames, namesIn(facts.metadata, "feature_names")].find(
     (names) => names?.length === width,
   );
   return Array.from({ length: width }, (_, i) =>
     makeField(
-      columns?.[i]?.name ?? given?.[i] ?? `feature_${i}`,
+      columns?.[i]?.name ?? given?.[i] ?? (width === 1 ? input.name : `feature_${i}`),
       input,
       { input: 0, column: i, shape: [] },
       columns?.[i],
+      mlmodel,
     ),
   );
 }
@@ -153,39 +107,9 @@ function namedFields(inputs: readonly TensorSpec[], mlmodel: MLmodel | undefined
       input,
       { input: i, column: 0, shape: scalar ? [] : perRow },
       columns?.find((column) => column.name === input.name) ?? columns?.[i],
+      mlmodel,
     );
   });
-}
-
-/** A label output beside an output with one probability for each class. */
-function findClasses(
-  outputs: readonly TensorSpec[],
-  facts: ModelFacts,
-  mlmodel: MLmodel | undefined,
-): Classes | undefined {
-  if (outputs.length !== 2) return undefined;
-  const label = outputs.findIndex(({ type, shape }) => {
-    const single = shape.length === 1 || (shape.length === 2 && shape[1] === 1);
-    return single && (type === "int64" || type === "int32" || type === "string");
-  });
-  const other = outputs[1 - label];
-  if (label < 0 || other?.shape.length !== 2 || !isFloat(other.type)) return undefined;
-  const declared = other.shape[1] ?? null;
-  const labels = facts.classLabels.find((list) => declared === null || list.length === declared);
-  const count = declared ?? labels?.length;
-  const textual = outputs[label]?.type === "string";
-  const names = textual
-    ? undefined
-    : [mlmodel?.classNames, listed(facts.metadata, "class_names")].find(
-        (list) => list !== undefined && list.length === count,
-      );
-  return {
-    label,
-    probabilities: 1 - label,
-    // Names without labels: the label is the place in the list, as converters number classes.
-    labels: labels ?? names?.map((_, i) => i),
-    names,
-  };
 }
 
 /** A plausible value for the documentation. */
@@ -196,6 +120,7 @@ function exampleValue({ kind, shape }: Pick<Field, "kind" | "shape">): unknown {
   }
   if (kind === "boolean") return true;
   if (kind === "string") return "text";
+  if (kind === "datetime") return "2020-01-31T12:00:00";
   return kind === "integer" ? 1 : 0.5;
 }
 
@@ -219,8 +144,8 @@ export function makeContract(facts: ModelFacts, mlmodel?: MLmodel): Contract {
       `Input "${scalar.name}" is a scalar; every input needs a first dimension that counts rows.`,
     );
   }
-  if (mlmodel?.tensors) checkTensors(mlmodel.tensors, inputs, "inputs");
-  if (mlmodel?.outputs) checkTensors(mlmodel.outputs, outputs, "outputs");
+  if (mlmodel?.tensors) checkInputs(mlmodel.tensors, inputs);
+  const kept = keptOutputs(outputs, mlmodel);
 
   const [first] = inputs;
   const width =
@@ -246,11 +171,12 @@ export function makeContract(facts: ModelFacts, mlmodel?: MLmodel): Contract {
     inputs: inputs.map((input, i) =>
       i === 0 && width !== null ? { ...input, shape: [input.shape[0] ?? null, width] } : input,
     ),
-    outputs,
+    outputs: kept,
     fields,
-    classes: findClasses(outputs, facts, mlmodel),
+    classes: keptClasses(findClasses(facts, mlmodel), outputs, kept),
     rowsPerRun,
     shareable: fields.every((field) => field.shape.every((size) => size !== null)),
+    examples: [],
     example: Object.fromEntries(fields.map((field) => [field.name, exampleValue(field)])),
   };
 }

@@ -1,6 +1,5 @@
-import type { Contract, Field, TensorData } from "./types.ts";
-
-export type Row = Readonly<Record<string, unknown>>;
+import { nanoseconds, notTime } from "./datetime.ts";
+import type { Contract, Field, FieldKind, Row, TensorData } from "./types.ts";
 
 /** One field that cannot be accepted: where it is (a JSON pointer) and what is wrong with it. */
 export interface FieldError {
@@ -25,11 +24,23 @@ const typeOf = (value: unknown): string =>
 const numberFits = (field: Field, value: number): boolean =>
   value >= (field.min ?? -Infinity) && value <= (field.max ?? Infinity);
 
-/** Whether a scalar is what the field takes. */
-function accepts(field: Field, value: unknown): boolean {
+/**
+ * Whether a scalar is what the field takes: what MLflow's own server takes, where that loses nothing.
+ *
+ * | column | taken here | MLflow's server also takes, and refused here |
+ * |---|---|---|
+ * | boolean | true, false, 1, 0 | whatever else, as true: 2, "false", [] |
+ * | integer, long | whole numbers within the type, 1.0 too | 1.5 as 1, too large ones as others, true, "1" |
+ * | float, double | numbers, whole ones too | true, "1", null where the column does not allow it |
+ * | string | texts | anything, as it is |
+ * | datetime | "2020-01-31", "2020-01-31T12:00:00.5", whole numbers as nanoseconds since 1970 | 1.5, "Jan 31" |
+ */
+export function accepts(field: Field, value: unknown): boolean {
   switch (field.kind) {
     case "number":
-      return typeof value === "number" && numberFits(field, value);
+      return typeof value === "number"
+        ? numberFits(field, value)
+        : typeof value === "bigint" && numberFits(field, Number(value));
     case "integer":
       return typeof value === "number"
         ? Number.isInteger(value) && numberFits(field, value)
@@ -37,21 +48,47 @@ function accepts(field: Field, value: unknown): boolean {
             value >= (field.min ?? value) &&
             value <= (field.max ?? value);
     case "boolean":
-      return typeof value === "boolean";
+      return typeof value === "boolean" || value === 1 || value === 0;
     case "string":
       return typeof value === "string";
+    case "datetime":
+      // A model that reads it as text gets the text that was sent.
+      return notTime(value) === undefined && (typeof value === "string" || field.type !== "string");
   }
 }
 
-function complaint(field: Field, value: unknown): string {
-  const wanted = field.kind === "integer" ? "an integer" : `a ${field.kind}`;
-  if (value === undefined) return `is missing; it must be ${wanted}`;
-  const outOfRange =
-    (field.kind === "number" && typeof value === "number") ||
-    (field.kind === "integer" && (typeof value === "bigint" || Number.isInteger(value)));
-  if (outOfRange) return `is out of range; allowed is ${field.min} to ${field.max}`;
-  if (field.kind === "integer" && typeof value === "number") return "is not a whole number";
-  return `is ${typeOf(value)}; it must be ${wanted}`;
+const WANTED: Readonly<Record<FieldKind, string>> = {
+  number: "a number",
+  integer: "an integer",
+  boolean: "a boolean",
+  string: "a string",
+  datetime: 'a date or a time such as "2020-01-31T12:00:00"',
+};
+
+const NO_TIME = {
+  form: `is no date or time; it must be ${WANTED.datetime}`,
+  zone: "has a time zone, which the model's times do not have; send the time without it",
+  range: "is out of range; allowed are the years 1678 to 2261",
+};
+
+/** What is wrong with a scalar that is not accepted. */
+export function complaint(field: Field, value: unknown): string {
+  const { kind, nullable, type } = field;
+  const wanted = WANTED[kind];
+  const says = value === undefined ? "is missing" : `is ${typeOf(value)}`;
+  if (nullable && (value === undefined || value === null))
+    return `${says}; it must be ${wanted}, for the model reads it as ${type}, which has no missing value`;
+  if (value === undefined) return `${says}; it must be ${wanted}`;
+  const number = typeof value === "number" || typeof value === "bigint";
+  if (kind === "datetime") {
+    const reason = notTime(value);
+    if (reason !== undefined && reason !== "kind") return NO_TIME[reason];
+  }
+  if (kind === "integer" && typeof value === "number" && !Number.isInteger(value))
+    return "is not a whole number";
+  if (number && (kind === "integer" || kind === "number"))
+    return `is out of range; allowed is ${field.min} to ${field.max}`;
+  return `${says}; it must be ${wanted}`;
 }
 
 /** Checks a nested array against the sizes of a field; `sizes` collects what free sizes turned out to be. */
@@ -98,18 +135,22 @@ export class RowDecoder {
   constructor(contract: Contract) {
     this.#fields = contract.fields;
     this.#names = new Set(contract.fields.map(({ name }) => name));
-    this.#plain = contract.fields.every(({ shape, optional }) => shape.length === 0 && !optional);
+    this.#plain = contract.fields.every(({ shape }) => shape.length === 0);
   }
 
-  /** Whether the row is one object of scalars with exactly the fields, each acceptable. */
+  /** Whether the row is one object of scalars with the fields and no others, each acceptable. */
   accepts(row: unknown): boolean {
     if (!this.#plain || typeof row !== "object" || row === null) return false;
-    if (Object.keys(row).length !== this.#fields.length) return false;
+    let expected = this.#fields.length;
     for (const field of this.#fields) {
       // An inherited value is never one of JSON's, and none of Object.prototype's is a scalar.
-      if (!accepts(field, (row as Row)[field.name])) return false;
+      const value = (row as Row)[field.name];
+      if (accepts(field, value)) continue;
+      if (!field.optional) return false;
+      if (value === undefined) expected--;
+      else if (value !== null) return false;
     }
-    return true;
+    return Object.keys(row).length === expected;
   }
 
   /** Everything wrong with one row, at most MAX_ERRORS; `sizes` holds free sizes per field across rows. */
@@ -192,10 +233,29 @@ export class RowDecoder {
 
 function writeScalar(data: TensorData, at: number, value: unknown, field: Field): void {
   if (field.type === "float32" && typeof value === "number") (data as Float32Array)[at] = value;
-  else if (field.type === "string") (data as string[])[at] = (value ?? "") as string;
-  else if (field.type === "int64")
-    (data as BigInt64Array)[at] = BigInt(value as number | bigint | boolean);
-  else (data as Float64Array)[at] = value === undefined || value === null ? NaN : Number(value);
+  else if (field.type === "string")
+    (data as string[])[at] = typeof value === "string" ? value : asPython(value, field.kind);
+  else {
+    const number =
+      field.kind === "datetime" && typeof value === "string" ? nanoseconds(value) : value;
+    if (field.type === "int64")
+      (data as BigInt64Array)[at] = BigInt(number as number | bigint | boolean);
+    else
+      (data as Float64Array)[at] =
+        typeof number === "number" ? number : missing(number) ? NaN : Number(number);
+  }
+}
+
+/** Null or absent: an absent field may have an inherited value, which is no scalar. */
+const missing = (value: unknown): boolean =>
+  value === undefined || value === null || typeof value === "object" || typeof value === "function";
+
+/** A value for a column that the model reads as text, as Python's `str` writes it. */
+function asPython(value: unknown, kind: FieldKind): string {
+  if (missing(value)) return "";
+  if (kind === "boolean") return value ? "True" : "False";
+  if (kind === "number" && Number.isInteger(value)) return `${String(value)}.0`;
+  return String(value);
 }
 
 /** JSON.parse that keeps integers beyond 2^53 exact, as bigint. Throws SyntaxError. */

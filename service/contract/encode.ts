@@ -1,4 +1,5 @@
-import type { Contract, ElementType, TensorData } from "./types.ts";
+import { classKeys, tensorForms } from "./classes.ts";
+import type { Classes, Contract, ElementType, Scalar, TensorData } from "./types.ts";
 
 /** A tensor a run gave: data in row-major order and its sizes. */
 export interface Output {
@@ -51,12 +52,23 @@ function nestedText(
   return `${text}]`;
 }
 
+/** Writes one output of a row, with its key before it. */
+type Part = (outputs: readonly Output[], row: number) => string;
+
 /** Writes rows of a run's outputs as the JSON objects of `POST /predict`. */
 export class RowEncoder {
-  readonly #row: (outputs: readonly Output[], row: number) => string;
+  readonly #row: Part;
 
   constructor(contract: Contract) {
-    this.#row = contract.classes ? classifierRow(contract) : plainRow(contract);
+    const parts = partsOf(contract);
+    const [first, second, third] = parts;
+    // Nearly all models have one output or two: no loop, and no array, for a row of these.
+    this.#row =
+      third || !first
+        ? (outputs, row) => `{${parts.map((part) => part(outputs, row)).join(",")}}`
+        : second
+          ? (outputs, row) => `{${first(outputs, row)},${second(outputs, row)}}`
+          : (outputs, row) => `{${first(outputs, row)}}`;
   }
 
   row(outputs: readonly Output[], row: number): string {
@@ -64,61 +76,76 @@ export class RowEncoder {
   }
 }
 
-/** `{"<output>": value, …}`: a scalar for one element a row, otherwise nested arrays. */
-function plainRow(contract: Contract): (outputs: readonly Output[], row: number) => string {
-  const keys = contract.outputs.map(
-    ({ name }, i) => `${i === 0 ? "{" : ","}${JSON.stringify(name)}:`,
+/** The label first, then the probabilities, then the outputs that are neither, under their own names. */
+function partsOf(contract: Contract): Part[] {
+  const { classes, outputs } = contract;
+  const { label, probabilities } = classes ?? {};
+  const others = outputs.flatMap(({ name, type }, i) =>
+    i === label || i === probabilities ? [] : [plainPart(name, type, i)],
   );
-  const types = contract.outputs.map(({ type }) => type);
+  return [
+    ...(classes && label !== undefined ? [labelPart(contract, classes, label)] : []),
+    ...(classes && probabilities !== undefined
+      ? [probabilitiesPart(contract, classes, probabilities)]
+      : []),
+    ...others,
+  ];
+}
+
+/** `"<output>":value`: a scalar for one element a row, otherwise nested arrays. */
+function plainPart(name: string, type: ElementType, index: number): Part {
+  const key = `${JSON.stringify(name)}:`;
   return (outputs, row) => {
-    let text = "";
-    outputs.forEach(({ data, dims }, i) => {
-      const width = dims.length > 1 ? dims.slice(1).reduce((a, b) => a * b, 1) : 1;
-      const scalar = dims.length <= 1 || (dims.length === 2 && width === 1);
-      const type = types[i] ?? "float32";
-      text += keys[i] ?? "";
-      text += scalar ? elementText(type, data, row) : nestedText(type, data, dims, 1, row * width);
-    });
-    return `${text}}`;
+    const { data, dims } = outputs[index] as Output;
+    const width = dims.length > 1 ? dims.slice(1).reduce((a, b) => a * b, 1) : 1;
+    const scalar = dims.length <= 1 || (dims.length === 2 && width === 1);
+    return (
+      key + (scalar ? elementText(type, data, row) : nestedText(type, data, dims, 1, row * width))
+    );
   };
 }
 
-/** `{"label": …, "class": …, "probabilities": {…}}`; a list of probabilities where labels are unknown. */
-function classifierRow(contract: Contract): (outputs: readonly Output[], row: number) => string {
-  const { classes } = contract;
-  if (!classes) return plainRow(contract);
-  const labelType = contract.outputs[classes.label]?.type ?? "int64";
-  const type = contract.outputs[classes.probabilities]?.type ?? "float32";
-  // `{"label":0,"class":"setosa"` for every label, so that a row only adds its numbers.
-  const starts = new Map<string | number, string>(
-    (classes.labels ?? []).map((label, i) => {
-      const name = classes.names?.[i];
-      const named = name === undefined ? "" : `,"class":${JSON.stringify(name)}`;
-      return [label, `{"label":${JSON.stringify(label)}${named},"probabilities":`];
-    }),
-  );
-  const keys = (classes.names ?? classes.labels)?.map(
-    (name, i) => `${i === 0 ? "{" : ","}${JSON.stringify(String(name))}:`,
-  );
-  const labelAt = (data: TensorData, row: number): string | number => {
-    const label = data[row] ?? 0;
-    return typeof label === "bigint" ? Number(label) : label;
-  };
+/** `"label":…,"class":…`: the label as the original has it, and its name where it has one. */
+function labelPart(contract: Contract, classes: Classes, index: number): Part {
+  const type = contract.outputs[index]?.type ?? "int64";
+  // Whole, for every label, so that a row only looks it up.
+  const texts = new Map<Scalar, string>();
+  const { labels, original, names } = classes;
+  for (const [i, label] of (original ?? labels ?? []).entries()) {
+    const name = names?.[i];
+    const named = name === undefined ? "" : `,"class":${JSON.stringify(name)}`;
+    const text = `"label":${JSON.stringify(label)}${named}`;
+    // The graph says which of its labels is which of the original's; where it does not, their looks.
+    const exact = labels?.length === original?.length ? labels?.[i] : undefined;
+    if (exact !== undefined) texts.set(exact, text);
+    for (const form of tensorForms(label)) if (!texts.has(form)) texts.set(form, text);
+  }
   return (outputs, row) => {
-    const labels = outputs[classes.label];
-    const probabilities = outputs[classes.probabilities];
-    if (!labels || !probabilities) return "null";
-    const count = probabilities.dims[1] ?? 1;
-    let text =
-      starts.get(labelAt(labels.data, row)) ??
-      `{"label":${elementText(labelType, labels.data, row)},"probabilities":`;
-    if (keys?.length !== count) {
-      return `${text}${nestedText(type, probabilities.data, probabilities.dims, 1, row * count)}}`;
-    }
+    const { data } = outputs[index] as Output;
+    const label = data[row] ?? 0;
+    return (
+      texts.get(typeof label === "bigint" ? Number(label) : label) ??
+      `"label":${elementText(type, data, row)}`
+    );
+  };
+}
+
+/** `"probabilities":{"<class>":…}`. */
+function probabilitiesPart(contract: Contract, classes: Classes, index: number): Part {
+  const { type = "float32", shape = [] } = contract.outputs[index] ?? {};
+  const keysFor = (count: number): string[] =>
+    classKeys(classes, count).map((key, i) => `${i === 0 ? "" : ","}${JSON.stringify(key)}:`);
+  let keys = keysFor(shape[1] ?? classes.original?.length ?? classes.labels?.length ?? 0);
+  return (outputs, row) => {
+    const { data, dims } = outputs[index] as Output;
+    const count = dims[dims.length - 1] ?? 1;
+    // Only where the model does not say how many there are.
+    if (keys.length !== count) keys = keysFor(count);
+    let text = '"probabilities":{';
     for (let i = 0; i < count; i++) {
       text += keys[i] ?? "";
-      text += elementText(type, probabilities.data, row * count + i);
+      text += elementText(type, data, row * count + i);
     }
-    return `${text}}}`;
+    return `${text}}`;
   };
 }

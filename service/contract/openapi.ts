@@ -1,6 +1,7 @@
+import { nanoseconds } from "./datetime.ts";
 import { flatten } from "./decode.ts";
 import { resultSchema, rowSchema, type Schema } from "./schema.ts";
-import type { Contract } from "./types.ts";
+import { fieldsOf, type Contract, type Field, type Row } from "./types.ts";
 import { tensorMetadata } from "./v2.ts";
 
 interface Described {
@@ -141,21 +142,36 @@ function v2Paths(model: Described): Schema {
   };
 }
 
+/** A row's value as an element of its tensor. */
+function element({ kind, type }: Field, value: unknown): unknown {
+  if (value === null || value === undefined) return type === "string" ? "" : null;
+  if (type === "string" || type === "bool") return value;
+  return Number(kind === "datetime" && typeof value === "string" ? nanoseconds(value) : value);
+}
+
 /** The documentation's row as an infer request. */
 function v2Example(contract: Contract): Schema {
   return {
     inputs: contract.inputs.map((spec, i) => {
-      const values = contract.fields
-        .filter((field) => field.input === i)
-        .map((field) => contract.example[field.name]);
       const { name, datatype } = tensorMetadata(spec) as { name: string; datatype: string };
-      const data = flatten(values).map((value) =>
-        datatype === "BOOL" || datatype === "BYTES" ? value : Number(value),
+      const data = fieldsOf(contract, i).flatMap((field) =>
+        flatten(contract.example[field.name]).map((value) => element(field, value)),
       );
-      const inner = spec.shape.slice(1).map((size) => size ?? 2);
-      return { name, datatype, shape: [1, ...inner], data };
+      const shape = [1, ...sizesOf(contract.example, contract, i)];
+      return { name, datatype, shape, data };
     }),
   };
+}
+
+/** The sizes of a row of input `i`: those that are free as the row has them. */
+function sizesOf(row: Row, contract: Contract, i: number): number[] {
+  const [field] = fieldsOf(contract, i);
+  let value = field && field.shape.length > 0 ? row[field.name] : undefined;
+  return (contract.inputs[i]?.shape ?? []).slice(1).map((size) => {
+    const length = Array.isArray(value) ? value.length : 1;
+    value = Array.isArray(value) ? (value as unknown[])[0] : undefined;
+    return size ?? length;
+  });
 }
 
 function schemas(contract: Contract, maxRows: number): Schema {
@@ -185,7 +201,7 @@ function schemas(contract: Contract, maxRows: number): Schema {
     });
   });
   return {
-    Row: { ...rowSchema(contract), example: contract.example },
+    Row: rowSchema(contract),
     Result: resultSchema(contract),
     Problem: object(
       {
@@ -226,6 +242,7 @@ function schemas(contract: Contract, maxRows: number): Schema {
 /** The OpenAPI 3.1 document of the service with this model. */
 export function openApi(model: Described, maxRows: number): string {
   const { contract } = model;
+  const second = contract.examples[1] ?? contract.example;
   const modelInfo = {
     name: text,
     version: text,
@@ -250,7 +267,7 @@ export function openApi(model: Described, maxRows: number): string {
             ...content(ref("PredictRequest"), "application/json", {
               examples: {
                 one: { summary: "One row", value: contract.example },
-                many: { summary: "Two rows", value: [contract.example, contract.example] },
+                many: { summary: "Two rows", value: [contract.example, second] },
               },
             }),
           },

@@ -1,9 +1,13 @@
+import { classKeys } from "./classes.ts";
 import {
-  isFloat,
+  jsonKind,
+  type Classes,
   type Contract,
   type Dimension,
   type ElementType,
   type Field,
+  type FieldKind,
+  type Scalar,
   type TensorSpec,
 } from "./types.ts";
 
@@ -33,30 +37,42 @@ const arraysOf = (schema: Schema, shape: readonly Dimension[]): Schema =>
     schema,
   );
 
+/** What a kind's type alone does not say; `accepts` in decode.ts takes a little more than the schema tells. */
+const DETAILS: Readonly<Record<FieldKind, (field: Field) => Schema>> = {
+  number: ({ type, min, max }) => ({
+    format: FORMATS[type],
+    minimum: bound(min),
+    maximum: bound(max),
+  }),
+  integer: (field) => DETAILS.number(field),
+  boolean: () => ({}),
+  string: () => ({}),
+  datetime: () => ({
+    pattern: "^\\d{4}-\\d{2}-\\d{2}([T ]\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,9})?)?)?$",
+    description: "A date, or a date and a time without a zone",
+    examples: ["2020-01-31T12:00:00"],
+  }),
+};
+
 function fieldSchema(field: Field): Schema {
-  const { kind, type, min, max, optional } = field;
-  const scalar: Schema = {
-    type: optional && field.shape.length === 0 ? [kind, "null"] : kind,
-    ...(kind === "number" || kind === "integer"
-      ? { format: FORMATS[type], minimum: bound(min), maximum: bound(max) }
-      : {}),
-  };
-  return arraysOf(scalar, field.shape);
+  const { kind, optional, shape } = field;
+  const type = kind === "datetime" ? "string" : kind;
+  return arraysOf({ type: optional ? [type, "null"] : type, ...DETAILS[kind](field) }, shape);
 }
 
 /** One row of `POST /predict`. */
-export const rowSchema = ({ fields }: Contract): Schema => ({
+export const rowSchema = ({ fields, examples }: Contract): Schema => ({
   type: "object",
   properties: Object.fromEntries(fields.map((field) => [field.name, fieldSchema(field)])),
   required: fields.filter(({ optional }) => !optional).map(({ name }) => name),
   additionalProperties: false,
+  ...(examples.length > 0 ? { examples } : {}),
 });
 
 /** An element of an output; what is no number comes as null, for JSON has no NaN. */
 function elementSchema(type: ElementType): Schema {
-  if (type === "string") return { type: "string" };
-  if (type === "bool") return { type: "boolean" };
-  return isFloat(type) ? { type: ["number", "null"] } : { type: "integer" };
+  const kind = jsonKind(type);
+  return { type: kind === "number" ? ["number", "null"] : kind };
 }
 
 function outputSchema({ type, shape }: TensorSpec): Schema {
@@ -77,31 +93,42 @@ function outputSchema({ type, shape }: TensorSpec): Schema {
 
 /** The result for one row. */
 export function resultSchema({ outputs, classes }: Contract): Schema {
-  if (!classes) {
-    return {
-      type: "object",
-      properties: Object.fromEntries(outputs.map((output) => [output.name, outputSchema(output)])),
-      required: outputs.map(({ name }) => name),
-    };
-  }
-  const keys = (classes.names ?? classes.labels)?.map(String);
+  const { label, probabilities } = classes ?? {};
+  const properties = {
+    ...(classes && label !== undefined ? labelSchema(outputs[label], classes) : {}),
+    ...(classes && probabilities !== undefined
+      ? { probabilities: probabilitiesSchema(outputs[probabilities], classes) }
+      : {}),
+    ...Object.fromEntries(
+      outputs.flatMap((output, i) =>
+        i === label || i === probabilities ? [] : [[output.name, outputSchema(output)]],
+      ),
+    ),
+  };
+  return { type: "object", properties, required: Object.keys(properties) };
+}
+
+function labelSchema(output: TensorSpec | undefined, { original, labels, names }: Classes): Schema {
+  const known: readonly Scalar[] | undefined = original ?? labels;
+  const kinds = [...new Set(original?.map((value) => typeof value))];
+  return {
+    label: {
+      ...(kinds.length > 0 ? { type: kinds } : elementSchema(output?.type ?? "int64")),
+      ...(known ? { enum: known } : {}),
+    },
+    ...(names ? { class: { type: "string", enum: names } } : {}),
+  };
+}
+
+function probabilitiesSchema(output: TensorSpec | undefined, classes: Classes): Schema {
+  const { original, labels } = classes;
+  const count = output?.shape[1] ?? original?.length ?? labels?.length;
   const probability = { type: ["number", "null"] };
+  if (count === undefined) return { type: "object", additionalProperties: probability };
+  const keys = classKeys(classes, count);
   return {
     type: "object",
-    properties: {
-      label: {
-        ...elementSchema(outputs[classes.label]?.type ?? "int64"),
-        ...(classes.labels ? { enum: classes.labels } : {}),
-      },
-      ...(classes.names ? { class: { type: "string", enum: classes.names } } : {}),
-      probabilities: keys
-        ? {
-            type: "object",
-            properties: Object.fromEntries(keys.map((key) => [key, probability])),
-            required: keys,
-          }
-        : { type: "array", items: probability },
-    },
-    required: ["label", ...(classes.names ? ["class"] : []), "probabilities"],
+    properties: Object.fromEntries(keys.map((key) => [key, probability])),
+    required: keys,
   };
 }

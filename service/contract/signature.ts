@@ -1,5 +1,5 @@
 import { parse } from "yaml";
-import type { Dimension, ElementType, FieldKind } from "./types.ts";
+import type { Dimension, ElementType, FieldKind, Scalar } from "./types.ts";
 
 /** A named column of an MLflow signature. */
 export interface Column {
@@ -15,6 +15,14 @@ export interface SignatureTensor {
   readonly shape: readonly Dimension[];
 }
 
+/** What its conversion remembers of the original; MLflow's signature has no words for some of it. */
+export interface Original {
+  /** The original's labels in the order of the probabilities. */
+  readonly classLabels: readonly Scalar[] | undefined;
+  /** Of each column, whatever the tensor it is written to. */
+  readonly columns: ReadonlyMap<string, { readonly kind: FieldKind; readonly nullable: boolean }>;
+}
+
 /** MLflow's description of a model, as far as it says how to call it. */
 export interface MLmodel {
   /** File with the ONNX model, within the folder. */
@@ -24,6 +32,8 @@ export interface MLmodel {
   readonly outputs: readonly SignatureTensor[] | undefined;
   readonly featureNames: readonly string[] | undefined;
   readonly classNames: readonly string[] | undefined;
+  /** Undefined for a model that was not converted here. */
+  readonly original: Original | undefined;
 }
 
 const COLUMN_KINDS: Readonly<Record<string, FieldKind>> = {
@@ -33,6 +43,7 @@ const COLUMN_KINDS: Readonly<Record<string, FieldKind>> = {
   float: "number",
   double: "number",
   string: "string",
+  datetime: "datetime",
 };
 
 const NUMPY_TYPES: Readonly<Record<string, ElementType>> = {
@@ -90,20 +101,50 @@ function readColumns(side: RawColumn[] | undefined): Column[] | undefined {
 const stringList = (value: unknown): string[] | undefined =>
   Array.isArray(value) && value.every((item) => typeof item === "string") ? value : undefined;
 
+const record = (value: unknown): Readonly<Record<string, unknown>> | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
+
+const isScalar = (value: unknown): value is Scalar =>
+  ["string", "number", "boolean"].includes(typeof value);
+
+/** The block `inference_stack` of the metadata; what is not of its form says nothing. */
+function readOriginal(metadata: Readonly<Record<string, unknown>>): Original | undefined {
+  const block = record(metadata["inference_stack"]);
+  if (!block) return undefined;
+  const labels = block["class_labels"];
+  const kinds: readonly unknown[] = Object.values(COLUMN_KINDS);
+  return {
+    classLabels:
+      Array.isArray(labels) && labels.length > 0 && labels.every(isScalar) ? labels : undefined,
+    columns: new Map(
+      Object.entries(record(block["columns"]) ?? {}).flatMap(([name, said]) => {
+        const { kind, nullable } = record(said) ?? {};
+        return kinds.includes(kind)
+          ? [[name, { kind: kind as FieldKind, nullable: nullable === true }] as const]
+          : [];
+      }),
+    ),
+  };
+}
+
 /** Reads the text of an `MLmodel` file. Throws Error where it says something that cannot be served. */
 export function parseMLmodel(text: string): MLmodel {
   const root = parse(text) as {
     flavors?: { onnx?: { data?: string } };
     signature?: { inputs?: unknown; outputs?: unknown };
-    metadata?: Record<string, unknown>;
+    metadata?: unknown;
   } | null;
   const inputs = readSide(root?.signature?.inputs, "inputs");
+  const metadata = record(root?.metadata) ?? {};
   return {
     file: root?.flavors?.onnx?.data ?? "model.onnx",
     columns: readColumns(inputs),
     tensors: readTensors(inputs),
     outputs: readTensors(readSide(root?.signature?.outputs, "outputs")),
-    featureNames: stringList(root?.metadata?.["feature_names"]),
-    classNames: stringList(root?.metadata?.["class_names"]),
+    featureNames: stringList(metadata["feature_names"]),
+    classNames: stringList(metadata["class_names"]),
+    original: readOriginal(metadata),
   };
 }

@@ -38,8 +38,11 @@ export type TensorData =
   | BigUint64Array
   | string[];
 
-/** What JSON must hold for a field. */
-export type FieldKind = "number" | "integer" | "boolean" | "string";
+/** What JSON must hold for a field: `accepts` in decode.ts says which values. */
+export type FieldKind = "number" | "integer" | "boolean" | "string" | "datetime";
+
+/** A JSON scalar, as the original of a model has its labels. */
+export type Scalar = string | number | boolean;
 
 /** One named value of a row, and where it goes. */
 export interface Field {
@@ -50,7 +53,9 @@ export interface Field {
   /** Least and greatest value allowed, both included; for numbers only. */
   readonly min: number | bigint | undefined;
   readonly max: number | bigint | undefined;
-  /** Null or absent is allowed and becomes NaN, or the empty string. */
+  /** The model was made for gaps here. */
+  readonly nullable: boolean;
+  /** Null or absent is allowed and becomes NaN, or the empty string: nullable, and its tensor has such a value. */
   readonly optional: boolean;
   /** Shape of one row's value; empty for a scalar. */
   readonly shape: readonly Dimension[];
@@ -64,14 +69,20 @@ export type RowsPerRun = "any" | number;
 
 /** A model's classes, for one that classifies. */
 export interface Classes {
-  /** Outputs (by index) with the label and with the probability of every class. */
-  readonly label: number;
-  readonly probabilities: number;
-  /** Label of every class in the order of the probabilities; undefined where the model does not say. */
+  /** Output (by index) with the label; undefined where the signature leaves it out. */
+  readonly label: number | undefined;
+  /** Output with the probability of every class; undefined where there is none. */
+  readonly probabilities: number | undefined;
+  /** Label of every class as the tensor has it, in the order of the probabilities; undefined where nothing says. */
   readonly labels: readonly (string | number)[] | undefined;
-  /** Readable name of every class, where the model carries names beside integer labels. */
+  /** The same labels as the original has them: `true` where the tensor has 1. */
+  readonly original: readonly Scalar[] | undefined;
+  /** Readable name of every class, where the model carries names beside its labels. */
   readonly names: readonly string[] | undefined;
 }
+
+/** Named values: a row of `POST /predict`. */
+export type Row = Readonly<Record<string, unknown>>;
 
 /** What a model takes and gives, as everything outside the model folder sees it. */
 export interface Contract {
@@ -82,12 +93,21 @@ export interface Contract {
   readonly rowsPerRun: RowsPerRun;
   /** False where requests cannot share a run: a dimension besides the rows is free. */
   readonly shareable: boolean;
-  /** A row for the documentation: the signature's example or a made-up one. */
-  readonly example: Readonly<Record<string, unknown>>;
+  /** Rows that came with the model, each valid. */
+  readonly examples: readonly Row[];
+  /** A row for the documentation: the first that came with the model or a made-up one. */
+  readonly example: Row;
 }
 
 export const elementCount = (shape: readonly number[]): number =>
   shape.reduce((product, size) => product * size, 1);
+
+/**
+ * The fields that a row of input `i` is made of: the columns of a table in their order, or the one
+ * field that is the input. Element `k` of the tensor belongs to the field `k % length`.
+ */
+export const fieldsOf = ({ inputs, fields }: Contract, i: number): readonly Field[] =>
+  inputs.length === 1 ? fields : fields.slice(i, i + 1);
 
 /** Elements of one row of a tensor whose first dimension counts rows; null when a size is free. */
 export function rowWidth(shape: readonly Dimension[]): number | null {
@@ -148,6 +168,10 @@ export const RANGES: Readonly<
 };
 
 export const isFloat = (type: ElementType): boolean => type.startsWith("float");
+
+/** What JSON has for an element of a tensor, however wide it is. */
+export const jsonKind = (type: ElementType): Exclude<FieldKind, "datetime"> =>
+  type === "string" ? "string" : type === "bool" ? "boolean" : isFloat(type) ? "number" : "integer";
 
 export const shapeText = (shape: readonly Dimension[]): string =>
   `[${shape.map((size) => size ?? "any").join(", ")}]`;

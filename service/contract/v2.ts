@@ -1,12 +1,16 @@
+import { accepts, complaint } from "./decode.ts";
 import { elementText, type Output } from "./encode.ts";
 import {
   allocate,
   elementCount,
+  fieldsOf,
   isFloat,
+  jsonKind,
   RANGES,
   shapeText,
   type Contract,
   type ElementType,
+  type Field,
   type TensorData,
   type TensorSpec,
 } from "./types.ts";
@@ -66,9 +70,14 @@ const named = (list: unknown, what: string): Map<string, Record<string, unknown>
 
 /** Writes one JSON element; false when it is not of the type. */
 function store(type: ElementType, data: TensorData, at: number, value: unknown): boolean {
-  if (type === "string" || type === "bool") {
-    if (typeof value !== (type === "string" ? "string" : "boolean")) return false;
-    (data as unknown[])[at] = type === "string" ? value : value ? 1 : 0;
+  if (type === "string") {
+    if (typeof value !== "string") return false;
+    (data as string[])[at] = value;
+    return true;
+  }
+  if (type === "bool") {
+    if (typeof value !== "boolean" && value !== 1 && value !== 0) return false;
+    (data as Uint8Array)[at] = value ? 1 : 0;
     return true;
   }
   if (typeof value !== "number" && typeof value !== "bigint") return false;
@@ -105,8 +114,24 @@ function readShape(spec: TensorSpec, given: unknown): number[] {
   return given as number[];
 }
 
+/**
+ * What is wrong with the element that belongs to `field`, undefined when nothing is; it is written then.
+ * `POST /predict` takes and refuses the same values, as far as the tensor's type has them.
+ */
+function storeFor(field: Field, data: TensorData, at: number, value: unknown): string | undefined {
+  const { type, optional, kind } = field;
+  if (value === null && optional) {
+    (data as unknown[])[at] = type === "string" ? "" : NaN;
+    return undefined;
+  }
+  if (!store(type, data, at, value)) return `that is not a ${DATATYPES[type]}`;
+  const written = type === "string" ? kind === "datetime" || kind === "string" : true;
+  return !written || accepts(field, value) ? undefined : `that ${complaint(field, value)}`;
+}
+
 function readTensor(
   spec: TensorSpec,
+  fields: readonly Field[],
   input: Record<string, unknown>,
   maxElements: number,
 ): { data: TensorData; dims: number[] } {
@@ -130,12 +155,13 @@ function readTensor(
     );
   }
   const data = allocate(spec.type, count);
+  // Where no column is anything but its tensor, that is all there is to check.
+  const plain = fields.every(({ kind, optional }) => kind === jsonKind(spec.type) && !optional);
   values.forEach((value, at) => {
-    if (!store(spec.type, data, at, value)) {
-      throw new V2Error(
-        `Input "${spec.name}" has at ${at} an element that is not a ${DATATYPES[spec.type]}.`,
-      );
-    }
+    if (plain && store(spec.type, data, at, value)) return;
+    const wrong = storeFor(fields[at % fields.length] as Field, data, at, value);
+    if (wrong !== undefined)
+      throw new V2Error(`Input "${spec.name}" has at ${at} an element ${wrong}.`);
   });
   return { data, dims };
 }
@@ -159,10 +185,10 @@ export function readInferRequest(
       `The model has no input "${unknown.slice(0, 100)}"; its inputs are ${known}.`,
     );
   }
-  const tensors = contract.inputs.map((spec) => {
+  const tensors = contract.inputs.map((spec, i) => {
     const input = given.get(spec.name);
     if (!input) throw new V2Error(`Input "${spec.name}" is missing.`);
-    return readTensor(spec, input, maxElements);
+    return readTensor(spec, fieldsOf(contract, i), input, maxElements);
   });
   const dims = tensors.map((tensor) => tensor.dims);
   if (new Set(dims.map(([rows]) => rows)).size > 1) {

@@ -12,17 +12,25 @@ describe("ONNX graph", () => {
   it("takes a map-sequence output out and keeps its name and labels", () => {
     const facts = readGraph(bytes("text_labels_maps"));
     expect([...facts.renamed.values()]).toEqual(["output_probability"]);
-    expect(facts.classLabels[0]).toEqual(["setosa", "versicolor", "virginica"]);
+    expect(facts.zipped).toEqual(new Set(["output_probability"]));
+    expect(facts.classLabels.get("output_label")?.[0]).toEqual([
+      "setosa",
+      "versicolor",
+      "virginica",
+    ]);
     expect(facts.rewritten?.includes("ZipMap")).toBe(false);
     expect(readGraph(facts.rewritten ?? Buffer.alloc(0)).rewritten).toBeUndefined();
   });
 
   it("finds the labels of a network whose classes are a constant", () => {
-    expect(readGraph(bytes("mlp")).classLabels).toContainEqual([0, 1, 2]);
+    expect(readGraph(bytes("mlp")).classLabels.get("label")).toEqual([[0, 1, 2]]);
   });
 
   it("leaves other models as they are", () => {
-    expect(readGraph(bytes("regression"))).toMatchObject({ rewritten: undefined, classLabels: [] });
+    expect(readGraph(bytes("regression"))).toMatchObject({
+      rewritten: undefined,
+      classLabels: new Map([["variable", []]]),
+    });
   });
 
   it("refuses bytes that are no model in one sentence, whatever they are", () => {

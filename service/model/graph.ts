@@ -4,11 +4,11 @@ import { encodeField, encodeInteger, fields, integers, type ProtoField } from ".
 const MODEL = { graph: 7, metadata: 14 };
 const GRAPH = { node: 1, initializer: 5, output: 12 };
 const NODE = { input: 1, output: 2, op: 4, attribute: 5 };
-const ATTRIBUTE = { name: 1, ints: 8, strings: 9 };
-const TENSOR = { dims: 1, type: 2, int32: 5, strings: 6, int64: 7, name: 8, raw: 9 };
+const ATTRIBUTE = { name: 1, tensor: 5, ints: 8, strings: 9 };
+const TENSOR = { dims: 1, type: 2, strings: 6, name: 8, raw: 9 };
 const FLOAT = 1;
-const INT32 = 6;
-const INT64 = 7;
+/** More are not looked at: nobody has so many classes, and tables of embeddings are larger. */
+const MOST_LABELS = 10_000;
 
 /** What ONNX Runtime's Node binding does not tell about a model, and the model as it can run it. */
 export interface GraphFacts {
@@ -16,11 +16,18 @@ export interface GraphFacts {
   readonly rewritten: Buffer | undefined;
   /** For each output that a ZipMap gave: the tensor now in its place -> the output's own name. */
   readonly renamed: ReadonlyMap<string, string>;
-  /** Lists of class labels found, most telling first. */
-  readonly classLabels: readonly (readonly (string | number)[])[];
+  /** Names of the outputs that a ZipMap gave. */
+  readonly zipped: ReadonlySet<string>;
+  /** Of each output's name: what class labels it may have. */
+  readonly classLabels: ReadonlyMap<string, FoundLabels>;
   /** The model's own key-value metadata. */
   readonly metadata: ReadonlyMap<string, string>;
 }
+
+type Labels = readonly (string | number)[];
+
+/** Lists that a label may be taken from, most telling first; `places` where it is the place of its class. */
+export type FoundLabels = readonly Labels[] | "places";
 
 interface Node {
   readonly raw: Buffer;
@@ -52,10 +59,11 @@ function readNode(field: ProtoField): Node {
   };
 }
 
-/** Labels in an attribute such as `classlabels_strings` or `classlabels_int64s`. */
-function labelsOfNode(node: Node): (string | number)[] {
+/** Labels in an attribute such as `classlabels_strings`, or a LabelEncoder's `values_int64s`. */
+function labelsOfNode(node: Node): Labels {
+  const named = node.op === "LabelEncoder" ? /^(values|classes)_/ : /^classlabels_/;
   for (const attribute of node.attributes) {
-    if (!nameOf(attribute, ATTRIBUTE.name).startsWith("classlabels_")) continue;
+    if (!named.test(nameOf(attribute, ATTRIBUTE.name))) continue;
     const all = [...fields(attribute)];
     const texts = strings(all, ATTRIBUTE.strings);
     if (texts.length > 0) return texts;
@@ -65,24 +73,110 @@ function labelsOfNode(node: Node): (string | number)[] {
   return [];
 }
 
-/** Elements of a small one-dimensional tensor of integers or strings; otherwise nothing. */
-function labelsOfTensor(tensor: Buffer): (string | number)[] {
+/** How the elements of a tensor are kept, by onnx.proto's number of its type. */
+const STORED: Readonly<
+  Record<number, { field: number; bytes: number; read: (raw: Buffer, at: number) => number }>
+> = {
+  1: { field: 4, bytes: 4, read: (raw, at) => raw.readFloatLE(at) },
+  6: { field: 5, bytes: 4, read: (raw, at) => raw.readInt32LE(at) },
+  7: { field: 7, bytes: 8, read: (raw, at) => Number(raw.readBigInt64LE(at)) },
+  9: { field: 5, bytes: 1, read: (raw, at) => raw.readUInt8(at) },
+  11: { field: 10, bytes: 8, read: (raw, at) => raw.readDoubleLE(at) },
+};
+
+/** Elements of a small tensor of numbers or strings that is one list; otherwise nothing. */
+function labelsOfTensor(tensor: Buffer): Labels {
   const all = [...fields(tensor)];
   const dims = all.filter((f) => f.number === TENSOR.dims).flatMap(integers);
-  if (dims.length !== 1) return [];
+  const count = dims.reduce((product, size) => product * Number(size), 1);
+  if (dims.filter((size) => size > 1n).length > 1 || count > MOST_LABELS) return [];
   const texts = strings(all, TENSOR.strings);
   if (texts.length > 0) return texts;
-  const type = Number(all.find((f) => f.number === TENSOR.type)?.value ?? 0n);
-  if (type !== INT32 && type !== INT64) return [];
-  const listed = all
-    .filter((f) => f.number === (type === INT32 ? TENSOR.int32 : TENSOR.int64))
-    .flatMap(integers);
-  if (listed.length > 0) return listed.map(Number);
-  const raw = all.find((f) => f.number === TENSOR.raw)?.bytes ?? Buffer.alloc(0);
-  const step = type === INT32 ? 4 : 8;
-  return Array.from({ length: raw.length / step }, (_, i) =>
-    type === INT32 ? raw.readInt32LE(i * step) : Number(raw.readBigInt64LE(i * step)),
-  );
+  const stored = STORED[Number(all.find((f) => f.number === TENSOR.type)?.value ?? 0n)];
+  if (!stored) return [];
+  const { field, bytes, read } = stored;
+  const listed = all.filter((f) => f.number === field);
+  // Floats are kept as they are in memory, integers as varints.
+  if (listed.length > 0 && (field === 5 || field === 7))
+    return listed.flatMap(integers).map(Number);
+  const raw =
+    all.find((f) => f.number === TENSOR.raw)?.bytes ?? Buffer.concat(listed.map((f) => f.bytes));
+  return Array.from({ length: Math.floor(raw.length / bytes) }, (_, i) => read(raw, i * bytes));
+}
+
+/** Operators that hand labels on as they are, or in another shape or type. */
+const PASSING = new Set([
+  ...["Cast", "Concat", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"],
+]);
+/** Operators that take the labels that an index picks out of their first input. */
+const PICKING = new Set(["ArrayFeatureExtractor", "Gather"]);
+/** Operators whose result is a class by its place: 0, 1, …; however many there are. */
+const PLACING = new Set(["ArgMax", "ArgMin"]);
+/** Operators whose result is one of two: false or true, 0 or 1. */
+const DECIDING = new Set([
+  ...["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not"],
+]);
+
+/** Finds where the labels in a tensor come from: the constants and attributes behind it. */
+class LabelTracer {
+  readonly #producers: ReadonlyMap<string, Node>;
+  readonly #initializers: ReadonlyMap<string, Buffer>;
+
+  constructor(nodes: readonly Node[], initializers: ReadonlyMap<string, Buffer>) {
+    this.#producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])));
+    this.#initializers = initializers;
+  }
+
+  /** Lists of labels, nearest first; undefined where the trail is lost. */
+  trace(output: string): FoundLabels | undefined {
+    const found: Labels[] = [];
+    let placed = false;
+    const seen = new Set<string>();
+    const queue = [output];
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      const node = this.#producers.get(name);
+      if (!node || seen.has(name)) continue;
+      seen.add(name);
+      const { op, inputs } = node;
+      if (PASSING.has(op)) queue.push(...inputs);
+      else if (PLACING.has(op)) placed = true;
+      else if (DECIDING.has(op)) found.push([0, 1]);
+      else if (PICKING.has(op)) {
+        const labels = this.constant(inputs[0] ?? "");
+        if (labels.length > 0) found.push(labels);
+        else queue.push(inputs[0] ?? "");
+      } else if (op === "Where") {
+        const [no, yes] = [this.constant(inputs[2] ?? ""), this.constant(inputs[1] ?? "")];
+        // Converters number classes in the order of their labels.
+        if (no.length === 1 && yes.length === 1)
+          found.push([...no, ...yes].toSorted((a, b) => (a < b ? -1 : 1)));
+        else queue.push(...inputs.slice(1));
+      } else {
+        const labels = labelsOfNode(node);
+        if (labels.length > 0) found.push(labels);
+      }
+    }
+    return found.length > 0 ? found : placed ? "places" : undefined;
+  }
+
+  /** The elements of a constant, also of one in another shape or type; nothing for any other tensor. */
+  constant(name: string, most = 16): Labels {
+    const initializer = this.#initializers.get(name);
+    if (initializer) return labelsOfTensor(initializer);
+    const node = this.#producers.get(name);
+    if (node && PASSING.has(node.op) && node.op !== "Concat" && most > 0)
+      return this.constant(node.inputs[0] ?? "", most - 1);
+    if (node?.op !== "Constant") return [];
+    for (const attribute of node.attributes) {
+      const all = [...fields(attribute)];
+      const tensor = all.find((f) => f.number === ATTRIBUTE.tensor);
+      if (tensor) return labelsOfTensor(tensor.bytes);
+      const texts = strings(all, ATTRIBUTE.strings);
+      const numbers = all.filter((f) => f.number === ATTRIBUTE.ints).flatMap(integers);
+      if (texts.length + numbers.length > 0) return [...texts, ...numbers.map(Number)];
+    }
+    return [];
+  }
 }
 
 /** ValueInfo of a float tensor of any two sizes. */
@@ -129,9 +223,18 @@ export function readGraph(model: Buffer): GraphFacts {
       .filter((field) => field.number === GRAPH.initializer)
       .map((field) => [nameOf(field.bytes, TENSOR.name), field.bytes]),
   );
-  const picked = nodes
-    .filter((node) => node.op === "ArrayFeatureExtractor")
-    .map((node) => initializers.get(node.inputs[0] ?? ""));
+  const tracer = new LabelTracer(nodes, initializers);
+  // Where the trail is lost: any classifier's labels, and any list that something is picked from.
+  const anywhere = [
+    ...zipMaps.map(labelsOfNode),
+    ...nodes.filter(({ op }) => op !== "LabelEncoder").map(labelsOfNode),
+    ...nodes
+      .filter(({ op }) => op === "ArrayFeatureExtractor")
+      .map((node) => tracer.constant(node.inputs[0] ?? "")),
+  ].filter((labels) => labels.length > 0);
+  const outputNames = inside
+    .filter((field) => field.number === GRAPH.output)
+    .map((field) => nameOf(field.bytes, 1));
   return {
     rewritten:
       zipMaps.length === 0
@@ -144,11 +247,8 @@ export function readGraph(model: Buffer): GraphFacts {
             ),
           ),
     renamed: new Map([...outputs].map(([output, tensor]) => [tensor, output])),
-    classLabels: [
-      ...zipMaps.map(labelsOfNode),
-      ...nodes.map(labelsOfNode),
-      ...picked.map((tensor) => (tensor ? labelsOfTensor(tensor) : [])),
-    ].filter((labels) => labels.length > 0),
+    zipped: new Set(outputs.keys()),
+    classLabels: new Map(outputNames.map((name) => [name, tracer.trace(name) ?? anywhere])),
     metadata: new Map(
       top
         .filter((field) => field.number === MODEL.metadata)

@@ -1,14 +1,20 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { makeContract } from "../contract/contract.ts";
 import { RowDecoder } from "../contract/decode.ts";
-import { firstExample } from "../contract/example.ts";
+import { exampleRows } from "../contract/example.ts";
 import { RowEncoder, type Output } from "../contract/encode.ts";
 import { parseMLmodel } from "../contract/signature.ts";
-import { allocate, elementCount, type Contract, type TensorData } from "../contract/types.ts";
+import {
+  allocate,
+  elementCount,
+  type Contract,
+  type Row,
+  type TensorData,
+} from "../contract/types.ts";
 import { readGraph } from "./graph.ts";
-import { openSession, type Session } from "./session.ts";
+import { openSession, type Run } from "./session.ts";
 
 /** Where a model comes from, for people and for `GET /model`. */
 export interface ModelIdentity {
@@ -42,9 +48,13 @@ export class ModelError extends Error {
   override name = "ModelError";
 }
 
-/** Runs the documentation's example twice over: does every output have a part for each row? */
-function answersByRow(session: Session, contract: Contract, decoder: RowDecoder): boolean {
-  const rows = contract.rowsPerRun === "any" ? 2 : contract.rowsPerRun;
+/** Runs the documentation's example twice over: the sizes of every output; undefined where it is refused. */
+function tryOut(
+  run: Run,
+  contract: Contract,
+  decoder: RowDecoder,
+  rows: number,
+): (readonly number[])[] | undefined {
   const shapes = decoder.rowShape(contract, contract.example);
   const widths = shapes.map(elementCount);
   const data = contract.inputs.map(({ type }, i) => allocate(type, rows * (widths[i] ?? 1)));
@@ -53,20 +63,62 @@ function answersByRow(session: Session, contract: Contract, decoder: RowDecoder)
     const dims = contract.inputs.map(({ shape }, i) =>
       shape.length === 1 ? [rows] : [rows, ...(shapes[i] ?? [])],
     );
-    return session.run(data, dims).every(({ dims: [first] }) => first === rows);
+    return run(data, dims).map((output) => output.dims);
   } catch {
-    // The example is made up and may be refused; then the declared shapes are believed.
-    return contract.outputs.every(({ shape }) => shape.length > 0 && shape[0] === null);
+    return undefined;
   }
 }
 
-/** The example logged with the model where it fits the model, otherwise the made-up one. */
-function exampleIn(folder: string, contract: Contract, decoder: RowDecoder): Contract["example"] {
-  const file = join(folder, "serving_input_example.json");
-  const row = existsSync(file)
-    ? firstExample(readFileSync(file, "utf8"), contract.fields)
-    : undefined;
-  return row !== undefined && decoder.check([row], true).length === 0 ? row : contract.example;
+/** What a run gave, with those outputs as a list that have all their rows in one row: `[1, N]`. */
+const unrolled =
+  (run: Run, lying: readonly boolean[]): Run =>
+  (data, dims) =>
+    run(data, dims).map((output, i) =>
+      lying[i] === true ? { ...output, dims: output.dims.slice(1) } : output,
+    );
+
+/** How a model answers: with a part of every output for each row, or as a whole. */
+function answering(run: Run, contract: Contract, decoder: RowDecoder) {
+  const rows = contract.rowsPerRun === "any" ? 2 : contract.rowsPerRun;
+  const seen = tryOut(run, contract, decoder, rows);
+  const lying = contract.outputs.map(({ shape }, i) => {
+    const [one, all, ...more] = seen?.[i] ?? [];
+    return rows > 1 && shape.length === 2 && one === 1 && all === rows && more.length === 0;
+  });
+  const outputs = contract.outputs.map((output, i) =>
+    lying[i] === true ? { ...output, shape: output.shape.slice(1) } : output,
+  );
+  return {
+    contract: { ...contract, outputs },
+    run: lying.includes(true) ? unrolled(run, lying) : run,
+    // The example is made up and may be refused; then the declared shapes are believed.
+    rowwise: seen
+      ? seen.every(([first], i) => first === rows || lying[i] === true)
+      : contract.outputs.every(({ shape }) => shape.length > 0 && shape[0] === null),
+  };
+}
+
+/** Files with rows like the model's own, the most telling first; those of MLflow are its input example. */
+const EXAMPLES = ["sample_rows.json", "serving_input_example.json", "input_example.json"];
+/** What would take more to read than a small replica has is left. */
+const MOST_EXAMPLE_BYTES = 4 * 1024 ** 2;
+
+/** The rows of the first file that has any which fit the model. */
+function examplesIn(folder: string, { fields }: Contract, decoder: RowDecoder): readonly Row[] {
+  const valid = (row: Row): boolean => decoder.check([row], true).length === 0;
+  for (const file of EXAMPLES.map((name) => join(folder, name))) {
+    const found = statSync(file, { throwIfNoEntry: false });
+    if (!found?.isFile() || found.size > MOST_EXAMPLE_BYTES) continue;
+    const rows = exampleRows(readFileSync(file, "utf8"), fields, valid);
+    if (rows.length > 0) return rows;
+  }
+  return [];
+}
+
+/** What a model is called that nobody has named: like its file, or its folder where the file says nothing. */
+export function nameOf(path: string, isFolder: boolean): string {
+  const own = basename(resolve(path), isFolder ? "" : ".onnx");
+  return (isFolder || own !== "model" ? own : basename(dirname(resolve(path)))) || "model";
 }
 
 /**
@@ -87,12 +139,13 @@ export function loadModel(
 }
 
 function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptions): LoadedModel {
-  const folder = statSync(path).isDirectory() ? path : dirname(path);
+  const isFolder = statSync(path).isDirectory();
+  const folder = isFolder ? path : dirname(path);
   const description = join(folder, "MLmodel");
   const mlmodel = existsSync(description)
     ? parseMLmodel(readFileSync(description, "utf8"))
     : undefined;
-  const file = folder === path ? join(folder, mlmodel?.file ?? "model.onnx") : path;
+  const file = isFolder ? join(folder, mlmodel?.file ?? "model.onnx") : path;
 
   const bytes = readFileSync(file);
   const digest = createHash("sha256").update(bytes).digest("hex");
@@ -108,10 +161,14 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
     }));
     const described = makeContract({ ...graph, inputs: session.inputs, outputs }, mlmodel);
     const decoder = new RowDecoder(described);
-    const contract = { ...described, example: exampleIn(folder, described, decoder) };
-    const rowwise = answersByRow(session, contract, decoder);
+    const examples = examplesIn(folder, described, decoder);
+    const { contract, run, rowwise } = answering(
+      session.runFor(described.outputs.map((output) => outputs.indexOf(output))),
+      { ...described, examples, example: examples[0] ?? described.example },
+      decoder,
+    );
     return {
-      name: identity.name ?? (basename(folder) || "model"),
+      name: identity.name ?? nameOf(path, isFolder),
       version: identity.version ?? "1",
       ...(identity.alias === undefined ? {} : { alias: identity.alias }),
       digest,
@@ -120,7 +177,7 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
       decoder,
       encoder: new RowEncoder(contract),
       rowwise,
-      run: (inputs, dims) => session.run(inputs, dims),
+      run,
       close: () => {
         session.close();
       },

@@ -66,12 +66,15 @@ const ELEMENT_TYPES: Readonly<Record<number, ElementType>> = {
   13: "uint64",
 };
 
+/** One run: `data` and `dims` of every input in order; outputs in order. Throws what the model throws. */
+export type Run = (data: readonly TensorData[], dims: readonly (readonly number[])[]) => Output[];
+
 /** A model in ONNX Runtime's memory. Runs are synchronous: there is one core and no other to wait for. */
 export interface Session {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** One run: `data` and `dims` of every input in order; outputs in order. Throws what the model throws. */
-  run(data: readonly TensorData[], dims: readonly (readonly number[])[]): Output[];
+  /** Runs the model for some of its outputs, by index and in their order. */
+  runFor(outputs: readonly number[]): Run;
   close(): void;
 }
 
@@ -122,20 +125,23 @@ export function openSession(model: string | Buffer, options: SessionOptions): Se
 
   const inputs = specs(native.inputMetadata, "input");
   const outputs = specs(native.outputMetadata, "output");
-  const fetches = Object.fromEntries(outputs.map(({ name }) => [name, null]));
   return {
     inputs,
     outputs,
-    run(data, dims) {
-      const feeds: Record<string, OrtTensor> = {};
-      inputs.forEach(({ name, type }, i) => {
-        feeds[name] = new Tensor(type as "float32", data[i] as Float32Array, dims[i] ?? []);
-      });
-      const results = native.run(feeds, fetches, QUIET);
-      return outputs.map(({ name }) => {
-        const tensor = results[name] as OrtTensor;
-        return { data: tensor.data, dims: tensor.dims };
-      });
+    runFor(wanted) {
+      const names = wanted.map((i) => outputs[i]?.name ?? "");
+      const fetches = Object.fromEntries(names.map((name) => [name, null]));
+      return (data, dims) => {
+        const feeds: Record<string, OrtTensor> = {};
+        inputs.forEach(({ name, type }, i) => {
+          feeds[name] = new Tensor(type as "float32", data[i] as Float32Array, dims[i] ?? []);
+        });
+        const results = native.run(feeds, fetches, QUIET);
+        return names.map((name) => {
+          const tensor = results[name] as OrtTensor;
+          return { data: tensor.data, dims: tensor.dims };
+        });
+      };
     },
     close: () => {
       native.dispose();

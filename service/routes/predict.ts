@@ -1,7 +1,6 @@
 import type { Failure, Job, Refusal } from "../batch.ts";
-import type { Row } from "../contract/decode.ts";
 import type { Output } from "../contract/encode.ts";
-import type { TensorData } from "../contract/types.ts";
+import type { Row, TensorData } from "../contract/types.ts";
 import type { Exchange, Operation, Services } from "../exchange.ts";
 import { parseJson } from "../json.ts";
 import type { LoadedModel } from "../model/model.ts";

@@ -88,9 +88,10 @@ def tensor(name: str, kind: int, shape: list) -> onnx.ValueInfoProto:
 
 
 def graph(name: str, nodes: list, inputs: list, outputs: list, initializers: list = (), mlmodel: dict | None = None) -> None:
+    domains = {node.domain for node in nodes} - {""}
     model = helper.make_model(
         helper.make_graph(nodes, name, inputs, outputs, initializers),
-        opset_imports=[helper.make_opsetid("", 21)],
+        opset_imports=[helper.make_opsetid("", 21), *(helper.make_opsetid(each, 3) for each in domains)],
         ir_version=10,
     )
     write(name, model, mlmodel)
@@ -168,6 +169,79 @@ def handmade_models() -> None:
         [tensor("x", TensorProto.FLOAT, ["N", 2])],
         [tensor("missing", TensorProto.BOOL, ["N", 2]), tensor("y", TensorProto.FLOAT, ["N", 2])],
         mlmodel={"inputs": columns("double", ["a"]) + columns("double", ["b"], required=False)},
+    )
+    labelled_models()
+
+
+def labelled_models() -> None:
+    """Classifiers whose labels stand in the graph as converters leave them, without a classifier's node."""
+    three = tensor("x", TensorProto.FLOAT, ["N", 3])
+    free = tensor("probabilities", TensorProto.FLOAT, ["N", "C"])
+    texts = helper.make_tensor("texts", TensorProto.STRING, [3], ["no", "yes", "ähm"])
+    chosen = [
+        helper.make_node("Softmax", ["x"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["place"], axis=1, keepdims=0),
+    ]
+    graph(
+        "gathered_labels",
+        [*chosen, helper.make_node("Gather", ["texts", "place"], ["label"])],
+        [three],
+        [tensor("label", TensorProto.STRING, ["N"]), free],
+        [texts],
+    )
+    floats = helper.make_tensor("floats", TensorProto.FLOAT, [1, 3], [5.0, 7.0, 9.0])
+    flat = helper.make_tensor("flat", TensorProto.INT64, [1], [-1])
+    graph(
+        "cast_labels",
+        [
+            *chosen,
+            helper.make_node("ArrayFeatureExtractor", ["floats", "place"], ["picked"], domain="ai.onnx.ml"),
+            helper.make_node("Reshape", ["picked", "flat"], ["row"]),
+            helper.make_node("Cast", ["row"], ["label"], to=TensorProto.INT64),
+        ],
+        [three],
+        [tensor("label", TensorProto.INT64, ["N"]), free],
+        [floats, flat],
+    )
+    # As the converter of QuadraticDiscriminantAnalysis: labels in one row, however many there are.
+    graph(
+        "labels_in_a_row",
+        [*chosen, helper.make_node("ArrayFeatureExtractor", ["texts", "place"], ["label"], domain="ai.onnx.ml")],
+        [three],
+        [tensor("label", TensorProto.STRING, [1, "N"]), tensor("probabilities", TensorProto.FLOAT, ["N", 3])],
+        [texts],
+    )
+    graph(
+        "placed_labels",
+        [*chosen, helper.make_node("Identity", ["place"], ["label"])],
+        [three],
+        [tensor("label", TensorProto.INT64, ["N"]), free],
+    )
+    # One column: the probability of the second class.
+    half = helper.make_tensor("half", TensorProto.FLOAT, [], [0.5])
+    graph(
+        "one_probability",
+        [
+            helper.make_node("Sigmoid", ["x"], ["probability"]),
+            helper.make_node("Greater", ["probability", "half"], ["above"]),
+            helper.make_node("Cast", ["above"], ["label"], to=TensorProto.INT64),
+        ],
+        [tensor("x", TensorProto.FLOAT, ["N", 1])],
+        [tensor("label", TensorProto.INT64, ["N", 1]), tensor("probability", TensorProto.FLOAT, ["N", 1])],
+        [half],
+    )
+    # Clusters have distances, which are no probabilities.
+    graph(
+        "clusters",
+        [helper.make_node("ArgMin", ["x"], ["label"], axis=1, keepdims=0), helper.make_node("Identity", ["x"], ["scores"])],
+        [three],
+        [tensor("label", TensorProto.INT64, ["N"]), tensor("scores", TensorProto.FLOAT, ["N", 3])],
+    )
+    graph(
+        "lone_text",
+        [helper.make_node("Identity", ["text"], ["same"])],
+        [tensor("text", TensorProto.STRING, ["N", 1])],
+        [tensor("same", TensorProto.STRING, ["N", 1])],
     )
 
 
