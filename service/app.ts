@@ -3,7 +3,7 @@ import { routePath } from "hono/route";
 import { openApi } from "./contract/openapi.ts";
 import { tensorMetadata } from "./contract/v2.ts";
 import { FetchExchange, requestIdFrom, type Operation, type Services } from "./exchange.ts";
-import type { LoadedModel } from "./model/model.ts";
+import { pointerOf, type LoadedModel } from "./model/model.ts";
 import { FAILED, problem, problemBody, PROBLEM_TYPE, type Problem } from "./problem.ts";
 import { docsFile, docsPage } from "./routes/docs.ts";
 import { Infer, v2ErrorBody } from "./routes/infer.ts";
@@ -35,7 +35,7 @@ const v2Response = (error: Problem): Response =>
 const describe = (model: LoadedModel): object => ({
   name: model.name,
   version: model.version,
-  ...(model.alias === undefined ? {} : { alias: model.alias }),
+  ...pointerOf(model),
   digest: model.digest,
   loadedAt: model.loadedAt.toISOString(),
 });

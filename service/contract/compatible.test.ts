@@ -70,3 +70,14 @@ test.each([
 ])("names %s", (_, after, reason) => {
   expect(contractChange(before, after)).toContain(reason);
 });
+
+test("tells labels of one kind from those of another in the same tensors", () => {
+  const labelled = (...original: (boolean | number | string)[]) =>
+    contract([], {
+      classes: { label: 0, probabilities: undefined, labels: [0, 1], original, names: undefined },
+    });
+  expect(contractChange(labelled(false, true), labelled(1, 2))).toBe(
+    "the label was boolean and is integer",
+  );
+  expect(contractChange(labelled(3, 4), labelled(5, 7, 9))).toBeUndefined();
+});

@@ -42,10 +42,30 @@ function outputChanges(from: Contract, to: Contract): string[] {
       const [was, is] = [jsonKind(output.type), jsonKind(after.type)];
       return was === is ? [] : [`the output ${output.name} was ${was} and is ${is}`];
     }),
+    ...labelChange(from, to),
     ...((from.classes === undefined) === (to.classes === undefined)
       ? []
       : [from.classes ? "it does not classify any more" : "it classifies now"]),
   ];
+}
+
+/** A label that was 1 and is true, where the tensors are the same. */
+function labelChange(from: Contract, to: Contract): string[] {
+  const [was, is] = [labelKind(from), labelKind(to)];
+  return was === undefined || is === undefined || was === is
+    ? []
+    : [`the label was ${was} and is ${is}`];
+}
+
+function labelKind({ classes, outputs }: Contract): string | undefined {
+  const output = outputs[classes?.label ?? -1];
+  if (!output) return undefined;
+  const kinds = new Set(
+    classes?.original?.map((label) =>
+      typeof label === "number" && Number.isInteger(label) ? "integer" : typeof label,
+    ),
+  );
+  return kinds.size > 0 ? [...kinds].toSorted().join(" or ") : jsonKind(output.type);
 }
 
 const sameShape = (a: readonly unknown[], b: readonly unknown[]): boolean =>

@@ -289,6 +289,7 @@ export function openApi(model: Described, maxRows: number): string {
           {
             ...modelInfo,
             alias: text,
+            stage: text,
             signature: { type: "object" },
             history: list(object(modelInfo)),
           },

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { SettingsError, type ServiceSettings } from "../settings.ts";
 import type { Credentials } from "./http.ts";
 import type { Candidate } from "./installer.ts";
-import { openRegistry, pointerName, type RegistrySettings } from "./registry.ts";
+import { openRegistry, type RegistrySettings } from "./registry.ts";
 import { watchModel, type Watcher, type WatchEvent, type WatchStatus } from "./watch.ts";
 
 /** Names of the files in `secretsFolder`; those that are not there say nothing. */
@@ -31,12 +31,13 @@ export interface Following {
  */
 export function followRegistry({ settings, install, onStatus, log }: Following): Watcher {
   const registry = registrySettings(settings);
-  const alias = pointerName(registry.reference);
+  const { pointer } = registry.reference;
+  const pointed = pointer.kind === "alias" ? { alias: pointer.alias } : { stage: pointer.stage };
   return watchModel({
     source: openRegistry(registry),
     intervalMs: settings.registryInterval,
     install: ({ folder }, { name, version }) =>
-      install({ path: folder, name, version, alias, loadedAt: new Date().toISOString() }),
+      install({ path: folder, name, version, ...pointed, loadedAt: new Date().toISOString() }),
     onStatus,
     on(event) {
       log[LEVEL[event.kind]](event, MESSAGE[event.kind]);

@@ -9,6 +9,7 @@ export interface Candidate {
   readonly name?: string;
   readonly version?: string;
   readonly alias?: string;
+  readonly stage?: string;
   /** When the first process loaded it, ISO 8601: all of them are to say the same. */
   readonly loadedAt: string;
 }

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, copyFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { describedModel, testModel } from "../testing.ts";
+import { describedModel, testModel, testService } from "../testing.ts";
 import { loadModel } from "./model.ts";
 
 const source = join(import.meta.dirname, "../../test/models/regression/model.onnx");
@@ -27,6 +27,18 @@ test("a model that nobody named is called like its file, or like its folder", ()
   expect(named(folder)).toBe("churn");
   expect(named(`${folder}/`)).toBe("churn");
   expect(loadModel(folder, { name: "iris" }, { threads: 1 }).name).toBe("iris");
+});
+
+test("a model of a stage says so, and does not call the stage an alias", async () => {
+  const told = async (pointer: object) => {
+    const { app, services } = testService();
+    const folder = join(import.meta.dirname, "../../test/models/regression");
+    services.slot.put(loadModel(folder, pointer, { threads: 1 }));
+    return (await app.request("/model")).json();
+  };
+  expect(await told({ stage: "Production" })).toMatchObject({ stage: "Production" });
+  expect(await told({ stage: "Production" })).not.toHaveProperty("alias");
+  expect(await told({ alias: "blue" })).not.toHaveProperty("stage");
 });
 
 test("a model's own rows are its sample's, else those of its input example", () => {

@@ -21,7 +21,9 @@ export interface ModelIdentity {
   /** Name in the address of protocol V2. */
   readonly name: string;
   readonly version: string;
+  /** What pointed at it in a registry, if something did. */
   readonly alias?: string;
+  readonly stage?: string;
   readonly loadedAt: Date;
 }
 
@@ -42,6 +44,12 @@ export interface LoadedModel extends ModelIdentity {
 export interface LoadOptions {
   readonly threads: number;
 }
+
+/** As it is told: the alias or the stage, and nothing where it is neither. */
+export const pointerOf = ({ alias, stage }: Partial<ModelIdentity>): Partial<ModelIdentity> => ({
+  ...(alias === undefined ? {} : { alias }),
+  ...(stage === undefined ? {} : { stage }),
+});
 
 /** A mistake in a model or its description, told in one sentence. */
 export class ModelError extends Error {
@@ -170,7 +178,7 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
     return {
       name: identity.name ?? nameOf(path, isFolder),
       version: identity.version ?? "1",
-      ...(identity.alias === undefined ? {} : { alias: identity.alias }),
+      ...pointerOf(identity),
       digest,
       loadedAt: identity.loadedAt ?? new Date(),
       contract,

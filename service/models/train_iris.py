@@ -93,6 +93,9 @@ def main() -> None:
     )
     example = {"dataframe_split": {"columns": FEATURES, "data": [data.data[0].tolist()]}}
     (FOLDER / "serving_input_example.json").write_text(json.dumps(example) + "\n")
+    # Flowers of every kind: documentation and load tests send rows like these.
+    rows = [dict(zip(FEATURES, row.tolist())) for row in data.data[::3]]
+    (FOLDER / "sample_rows.json").write_text(json.dumps(rows) + "\n")
     (FOLDER / "PROVENANCE.md").write_text(
         PROVENANCE.format(
             accuracy=accuracy,
