@@ -280,7 +280,7 @@ it("documents what it takes and gives, with rows that came with the model", asyn
   expect(Row.examples).toEqual([{ ...valid, in_float32: true }]);
   expect(Row.properties).toMatchObject({
     in_float64: { type: ["string", "null"] },
-    in_float32: { type: "boolean" },
+    in_float32: { type: ["boolean", "integer"], minimum: 0, maximum: 1 },
   });
   const { content } = document.paths["/predict"].post.requestBody;
   expect(content["application/json"]).toMatchObject({

@@ -37,27 +37,35 @@ const arraysOf = (schema: Schema, shape: readonly Dimension[]): Schema =>
     schema,
   );
 
-/** What a kind's type alone does not say; `accepts` in decode.ts takes a little more than the schema tells. */
-const DETAILS: Readonly<Record<FieldKind, (field: Field) => Schema>> = {
-  number: ({ type, min, max }) => ({
-    format: FORMATS[type],
-    minimum: bound(min),
-    maximum: bound(max),
-  }),
-  integer: (field) => DETAILS.number(field),
-  boolean: () => ({}),
-  string: () => ({}),
-  datetime: () => ({
-    pattern: "^\\d{4}-\\d{2}-\\d{2}([T ]\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,9})?)?)?$",
-    description: "A date, or a date and a time without a zone",
-    examples: ["2020-01-31T12:00:00"],
-  }),
+const bounds = ({ type, min, max }: Field): Schema => ({
+  format: FORMATS[type],
+  minimum: bound(min),
+  maximum: bound(max),
+});
+
+/** What `accepts` in decode.ts takes, as a schema: the types, and what these do not say. */
+const KINDS: Readonly<
+  Record<FieldKind, { types: readonly string[]; more: (field: Field) => Schema }>
+> = {
+  number: { types: ["number"], more: bounds },
+  integer: { types: ["integer"], more: bounds },
+  boolean: { types: ["boolean", "integer"], more: () => ({ minimum: 0, maximum: 1 }) },
+  string: { types: ["string"], more: () => ({}) },
+  datetime: {
+    types: ["string"],
+    more: () => ({
+      pattern: "^\\d{4}-\\d{2}-\\d{2}([T ]\\d{2}:\\d{2}(:\\d{2}([.,]\\d{1,9})?)?)?$",
+      description:
+        "A date, or a date and a time without a zone; or nanoseconds since 1970 as a whole number.",
+      examples: ["2020-01-31T12:00:00"],
+    }),
+  },
 };
 
 function fieldSchema(field: Field): Schema {
-  const { kind, optional, shape } = field;
-  const type = kind === "datetime" ? "string" : kind;
-  return arraysOf({ type: optional ? [type, "null"] : type, ...DETAILS[kind](field) }, shape);
+  const { types, more } = KINDS[field.kind];
+  const all = field.optional ? [...types, "null"] : types;
+  return arraysOf({ type: all.length === 1 ? all[0] : all, ...more(field) }, field.shape);
 }
 
 /** One row of `POST /predict`. */

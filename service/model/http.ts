@@ -187,9 +187,6 @@ function refusal(url: URL, status: number, text: string): RegistryError {
   return new RegistryError(
     `${url.host} answered ${status}: ${message.trim().replaceAll(/\s+/g, " ")}${hint}`,
     // What is wrong with the question will be wrong with the same question in a second.
-    {
-      permanent: status >= 400 && status < 500 && status !== 408 && status !== 429,
-      denied: status === 401 || status === 403,
-    },
+    { status, permanent: status >= 400 && status < 500 && status !== 408 && status !== 429 },
   );
 }

@@ -18,8 +18,8 @@ export interface ModelVersion {
   readonly source: string;
   /** The digest its publisher wrote down, if one did: see `digestOf` in manifest.ts. */
   readonly digest: string | undefined;
-  /** Why the registry itself says that it must not be served, if it does. */
-  readonly refused?: string;
+  /** What the registry itself says must not be served: this version, or one that this stands in for. */
+  readonly refused?: { readonly version: string; readonly reason: string };
 }
 
 /** A file or folder in an artifact folder; `name` is one segment of a path. */
@@ -44,9 +44,13 @@ export interface Mlflow {
 
 /** The tag of a model version that holds the digest of its files. */
 export const DIGEST_TAG = "inference-stack.sha256";
-/** The tag of a model version that must not be served: why. */
+/**
+ * The tag of a model version that must not be served: why. Or `{"version": "4", "reason": "…"}`, by
+ * which a stack's converter says beside what it serves that it has refused another one.
+ */
 export const REFUSED_TAG = "inference-stack.refused";
-/** Most characters of it. */
+/** Most characters of a tag, as MLflow has it, and of a reason that is shown. */
+const MOST_TAG = 100_000;
 const MOST_REASON = 2000;
 const API = "api/2.0";
 const PROXY = "mlflow-artifacts/artifacts";
@@ -170,23 +174,36 @@ function modelVersion(value: unknown): ModelVersion {
   const given = fields(value);
   const tags = array(given["tags"]).map(fields);
   const tag = (key: string): unknown => tags.find((each) => each["key"] === key)?.["value"];
-  const [digest, refused] = [tag(DIGEST_TAG), tag(REFUSED_TAG)];
+  const digest = tag(DIGEST_TAG);
+  const number = textOf(given["version"], 20);
+  const refused = refusedIn(tag(REFUSED_TAG), number);
   if (digest !== undefined && !(typeof digest === "string" && /^[0-9a-f]{64}$/.test(digest)))
     throw new RegistryError(`the tag ${DIGEST_TAG} of a model version holds no SHA-256`);
   const version = {
     name: textOf(given["name"], 256),
-    version: textOf(given["version"], 20),
+    version: number,
     runId: textOf(given["run_id"], 64),
     source: textOf(given["source"]),
     digest,
-    ...(refused === undefined
-      ? {}
-      : { refused: textOf(refused, MOST_REASON).trim() || `it has the tag ${REFUSED_TAG}` }),
+    ...(refused === undefined ? {} : { refused }),
   };
   if (version.name !== "" && /^\d+$/.test(version.version)) return version;
   throw new RegistryError("MLflow answered with a model version that has no name or number", {
     permanent: true,
   });
+}
+
+function refusedIn(tag: unknown, own: string): ModelVersion["refused"] {
+  if (tag === undefined) return undefined;
+  const text = textOf(tag, MOST_TAG);
+  const said = (reason: string): string =>
+    reason.slice(0, MOST_REASON).trim() || `it has the tag ${REFUSED_TAG}`;
+  try {
+    const { version, reason } = fields(JSON.parse(text));
+    return { version: textOf(version, 20) || own, reason: said(textOf(reason)) };
+  } catch {
+    return { version: own, reason: said(text) };
+  }
 }
 
 function artifactEntry(value: unknown): ArtifactEntry {

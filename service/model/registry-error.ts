@@ -1,20 +1,25 @@
 /**
  * Something from the registry or the artifact store that cannot be used.
- * `permanent` says that asking the same again at once is of no use; `denied`, that whoever asks is
- * not allowed to, which says nothing about what was asked for.
+ * `permanent` says that asking the same again at once is of no use.
  */
 export class RegistryError extends Error {
   override name = "RegistryError";
   readonly permanent: boolean;
-  readonly denied: boolean;
+  /** HTTP's word for it, where a server said it. */
+  readonly status: number | undefined;
 
   constructor(
     message: string,
-    options: ErrorOptions & { readonly permanent?: boolean; readonly denied?: boolean } = {},
+    options: ErrorOptions & { readonly permanent?: boolean; readonly status?: number } = {},
   ) {
     super(message, options);
     this.permanent = options.permanent ?? false;
-    this.denied = options.denied ?? false;
+    this.status = options.status;
+  }
+
+  /** Whoever asks is not allowed to, which says nothing about what was asked for. */
+  get denied(): boolean {
+    return this.status === 401 || this.status === 403;
   }
 }
 

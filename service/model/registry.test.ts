@@ -242,11 +242,16 @@ test("passes on why the registry says that a version must not be served, in boun
     return open().resolve(never);
   };
   expect(await tagged("agrees on 3 of 1000 rows")).toMatchObject({
-    refused: "agrees on 3 of 1000 rows",
+    refused: { version: "2", reason: "agrees on 3 of 1000 rows" },
   });
-  expect((await tagged("x".repeat(5000))).refused).toHaveLength(2000);
-  expect((await tagged("")).refused).toMatch(/inference-stack.refused/);
-  expect(await open().resolve(never)).toHaveProperty("refused");
+  expect(await tagged('{"version":"4","reason":"it cannot be converted"}')).toMatchObject({
+    version: "2",
+    refused: { version: "4", reason: "it cannot be converted" },
+  });
+  expect((await tagged("x".repeat(5000))).refused?.reason).toHaveLength(2000);
+  const long = JSON.stringify({ version: "4", reason: "x".repeat(5000) });
+  expect((await tagged(long)).refused?.reason).toHaveLength(2000);
+  expect((await tagged("")).refused?.reason).toMatch(/inference-stack.refused/);
 });
 
 test("tells a version that is not there from one that it may not read", async () => {

@@ -115,6 +115,6 @@ function s3Error(cause: unknown, url: URL): RegistryError {
   return new RegistryError(`S3 at ${url.host}: ${reasonOf(cause) || code}${hint}`, {
     cause,
     permanent: missing || denied,
-    denied,
+    ...(denied ? { status: 403 } : {}),
   });
 }

@@ -32,6 +32,7 @@ function world(
     kept?: string;
     broken?: string;
     unreachable?: [version: string, error: Error];
+    refused?: ModelVersion["refused"];
   } = {},
 ) {
   let time = 0;
@@ -52,8 +53,8 @@ function world(
     pointed: start.pointed ?? "1",
     unloadable: new Set(start.broken === undefined ? [] : [start.broken]),
     unreachable: new Map(start.unreachable ? [start.unreachable] : []),
-    /** What the registry says against versions. */
-    tags: new Map<string, string>(),
+    /** What the registry itself has refused. */
+    refused: start.refused,
     kept: start.kept,
     installed: [] as string[],
     events: [] as WatchEvent[],
@@ -66,9 +67,8 @@ function world(
       state.looks++;
       if (state.pointed === SILENT) return new Promise(() => undefined);
       if (state.pointed instanceof Error) throw state.pointed;
-      const refused = state.tags.get(state.pointed);
-      const version = versionOf(state.pointed);
-      return Promise.resolve(refused === undefined ? version : { ...version, refused });
+      const refused = state.refused && { refused: state.refused };
+      return Promise.resolve({ ...versionOf(state.pointed), ...refused });
     },
     obtain: ({ version }) => {
       state.downloads++;
@@ -281,7 +281,7 @@ test("does not hold it against a version that it may not be read just now", asyn
   const { state, watcher, pass } = world();
   await pass(0);
   state.pointed = "2";
-  state.unreachable.set("2", new RegistryError("401", { permanent: true, denied: true }));
+  state.unreachable.set("2", new RegistryError("401", { permanent: true, status: 401 }));
   await pass(10_000);
   expect(watcher.status().refused).toBeUndefined();
   state.unreachable.clear();
@@ -293,22 +293,51 @@ test("refuses what the registry itself says must not be served, until it says ot
   const { state, watcher, pass } = world();
   await pass(0);
   state.pointed = "2";
-  state.tags.set("2", "being converted");
+  state.refused = { version: "2", reason: "being converted" };
   await pass(10_000);
   await pass(10_000);
   expect(watcher.status().refused).toMatchObject({ version: "2", reason: "being converted" });
-  state.tags.set("2", "agrees on 3 of 1000 rows");
+  state.refused = { version: "2", reason: "agrees on 3 of 1000 rows" };
   await pass(10_000);
   expect(watcher.status().refused).toMatchObject({ reason: "agrees on 3 of 1000 rows" });
   expect(state.downloads).toBe(1);
   expect(state.events.filter(({ kind }) => kind === "refused")).toHaveLength(2);
-  state.tags.clear();
+  state.refused = undefined;
   await pass(10_000);
   expect(watcher.status()).toMatchObject({ serving: { version: "2" }, refused: undefined });
   // What serves is not ended by a word.
-  state.tags.set("2", "on second thoughts");
+  state.refused = { version: "2", reason: "on second thoughts" };
   await pass(10_000);
   expect(watcher.status()).toMatchObject({ serving: { version: "2" }, refused: undefined });
+});
+
+test("serves no kept copy of what the registry has refused since", async () => {
+  const { watcher, pass } = world({
+    kept: "2",
+    pointed: "2",
+    refused: { version: "2", reason: "it was withdrawn" },
+  });
+  await pass(0);
+  expect(watcher.status()).toMatchObject({ serving: undefined, refused: { version: "2" } });
+});
+
+test("shows what was refused before it came here, serves what came, and forgets it with its reason", async () => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  state.refused = { version: "2", reason: "it cannot be converted" };
+  await pass(10_000);
+  expect(state.installed).toEqual(["1"]);
+  expect(watcher.status()).toMatchObject({
+    serving: { version: "1" },
+    refused: { version: "2", reason: "it cannot be converted" },
+  });
+  await pass(10_000);
+  await pass(10_000);
+  expect(state.events.map(({ kind }) => kind)).toEqual(["promoted", "refused"]);
+  state.refused = undefined;
+  await pass(10_000);
+  expect(watcher.status().refused).toBeUndefined();
+  expect(state.installed).toEqual(["1"]);
 });
 
 test("waits with backoff when there is neither a registry nor a kept model", async () => {

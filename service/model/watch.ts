@@ -139,7 +139,7 @@ export function watchModel(options: WatchOptions): Watcher {
   let current: { readonly key: string; readonly served: Served } | undefined;
   let origin: WatchStatus["origin"];
   let past: readonly Served[] = [];
-  let refused: { readonly version: ModelVersion; readonly refusal: Refusal } | undefined;
+  let refused: Refused | undefined;
   let unread: Unread | undefined;
   let check: WatchStatus["check"];
 
@@ -162,11 +162,22 @@ export function watchModel(options: WatchOptions): Watcher {
     on({ kind: "promoted", origin: from, served });
   };
 
-  const refuse = (version: ModelVersion, error: unknown): void => {
-    const refusal = { version: version.version, reason: reasonOf(error), at: timestamp() };
-    refused = { version, refusal };
+  const note = (version: string, reason: string, of?: ModelVersion): void => {
+    const refusal = { version, reason, at: timestamp() };
+    refused = { of, refusal };
     onStatus(status());
     on({ kind: "refused", refusal });
+  };
+  const refuse = (version: ModelVersion, error: unknown): void => {
+    note(version.version, reasonOf(error), version);
+  };
+  /** Takes over what was refused before it came here: beside `version`, which is the one to serve. */
+  const heed = (version: ModelVersion): void => {
+    const other = ownRefusal(version) === undefined ? version.refused : undefined;
+    const { of, refusal } = refused ?? {};
+    if (other === undefined) refused = undefined;
+    else if (of || refusal?.version !== other.version || refusal.reason !== other.reason)
+      note(other.version, other.reason);
   };
 
   /**
@@ -178,12 +189,13 @@ export function watchModel(options: WatchOptions): Watcher {
     const key = keyOf(version);
     if (current?.key === key) {
       origin = "registry";
-      refused = undefined;
+      heed(version);
       return undefined;
     }
+    const reason = ownRefusal(version);
     // What was refused once is refused until the registry points elsewhere, or says something else of it.
-    if (isRefused(version) && refused?.version.refused === version.refused) return undefined;
-    if (version.refused !== undefined) throw new Unfit(version, version.refused);
+    if (isRefused(version) && refused?.of && ownRefusal(refused.of) === reason) return undefined;
+    if (reason !== undefined) throw new Unfit(version, reason);
     if (unread?.key === key && clock.now().getTime() < unread.until) throw new Error(unread.reason);
     try {
       const model = await source.obtain(version, ended.signal);
@@ -201,7 +213,7 @@ export function watchModel(options: WatchOptions): Watcher {
   };
 
   const isRefused = (version: ModelVersion): boolean =>
-    refused !== undefined && keyOf(refused.version) === keyOf(version);
+    refused?.of !== undefined && keyOf(refused.of) === keyOf(version);
 
   const takeLast = async (): Promise<void> => {
     const last = await source.last();
@@ -224,7 +236,7 @@ export function watchModel(options: WatchOptions): Watcher {
       if (!current) await takeLast();
       return;
     }
-    refused = undefined;
+    heed(found.version);
     // A full disk must not end the serving of a model that is in memory already.
     await source.remember(found.version).catch((error: unknown) => {
       on({ kind: "failed", reason: `the model is not kept: ${reasonOf(error)}`, retryInMs: 0 });
@@ -273,6 +285,16 @@ interface Found {
   readonly version: ModelVersion;
   readonly model: StoredModel;
 }
+
+/** A refusal, and the version that it is of; undefined where it was refused before it came here. */
+interface Refused {
+  readonly of: ModelVersion | undefined;
+  readonly refusal: Refusal;
+}
+
+/** Why the registry says that the version itself must not be served. */
+const ownRefusal = ({ version, refused }: ModelVersion): string | undefined =>
+  refused?.version === version ? refused.reason : undefined;
 
 /** A version whose files could not be read. */
 interface Unread {
