@@ -35,6 +35,10 @@ describe("parseConfig", () => {
   });
 
   test("turns words into numbers in the engine's units", () => {
+    expect(parse({ maxBody: "14MB", registryInterval: "2s" })).toMatchObject({
+      maxBody: 14 * 1024 ** 2,
+      registryInterval: 2000,
+    });
     expect(parse({ cpus: "0.25", memory: "1GB", deadline: "500ms", replicas: "3" })).toMatchObject({
       cpus: 0.25,
       memory: 1024,
@@ -61,6 +65,11 @@ describe("parseConfig", () => {
     ["bind", "localhost"],
     ["imageRepository", "Not A Repository"],
     ["keepData", "yes"],
+    ["maxBody", "64MB"],
+    ["maxBody", "4"],
+    ["maxRows", "0"],
+    ["logLevel", "loud"],
+    ["allowContractChange", "1"],
   ])("refuses %s=%s, naming the key, the value and what is allowed", (key, value) => {
     const message = refusal({ [key]: value });
     expect(message).toContain(`${key} is "${value}". Allowed: `);
@@ -104,11 +113,14 @@ describe("parseConfig", () => {
     [{ dependencies: "attach", mlflowUrl: "http://m:5000", s3Url: "http://127.0.0.1:1" }, "s3Url"],
     [{ dependencies: "deploy", s3Url: "http://s3:9000" }, "s3AccessKey"],
     [{ mlflowDatabase: "postgres" }, "set dependencies to deploy"],
-    [{ dependencies: "deploy", modelStage: "Production" }, "modelStage"],
+    [{ dependencies: "deploy", modelStage: "Production" }, "config set modelAlias ALIAS -s dev"],
     [{ gateways: "2" }, "platform is container"],
     [{ overcommit: "true" }, "platform is container"],
     [{ gateways: "2", platform: "swarm" }, "Set bind to 0.0.0.0"],
     [{ apiPort: "8089" }, "loadtestPort"],
+    [{ dependencies: "deploy", mlflowPort: "8089" }, "loadtestPort and mlflowPort are both 8089"],
+    [{ dependencies: "deploy", mlflowPort: "5000", bind: "0.0.0.0" }, "on loopback alone"],
+    [{ mlflowPort: "5000" }, "set dependencies to deploy"],
   ])("refuses %j, which contradicts itself", (values, says) => {
     expect(refusal(values as Record<string, string>)).toContain(says);
   });

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { UserError } from "./errors.ts";
 import { hint } from "./hint.ts";
-import { parseCpus, parseDuration, parseMemory, UnitError } from "./units.ts";
+import { parseBody, parseCpus, parseDuration, parseMemory, UnitError } from "./units.ts";
 
 /** A value that must not be printed: it shows itself only when asked to. */
 export class Secret {
@@ -141,11 +141,23 @@ const keys = {
   modelStage: optional(choice("None", "Staging", "Production", "Archived")),
   /** The one budget of a request, milliseconds; only the service rejects by it. */
   deadline: key(parseDuration, 10_000, "10s"),
+  /** Whether a version that would break its callers may replace the one that serves. */
+  allowContractChange: key(boolean, false),
+  /** How often replicas look whether the registry has another version for them, milliseconds. */
+  registryInterval: key(parseDuration, 10_000, "10s"),
+  /** Largest body of a request, bytes, and most rows in it. */
+  maxBody: key(parseBody, 1024 ** 2, "4MB"),
+  maxRows: key(whole(1, 1_000_000), 10_000),
+  /** Requests share runs of the model; off for one whose rows are not independent after all. */
+  batching: key(boolean, true),
+  logLevel: key(choice("trace", "debug", "info", "warn", "error", "silent"), "info"),
   /** Volumes with registered models survive `destroy`. */
   keepData: key(boolean, true),
   apiPort: key(port, 8000),
   loadtestPort: key(port, 8089),
   bind: key(address, "127.0.0.1"),
+  /** Where the MLflow that comes with the stack is published, on loopback alone; one that is free unless told. */
+  mlflowPort: optional(port),
   loadtestWorkers: key(whole(1, 64), 1),
   /** Id of the engine that the stack may go over to, where the one it was made on is gone for good. */
   engine: optional(text),
@@ -218,8 +230,29 @@ const containersCannotReach = (config: StackConfig): string[] =>
       : [];
   });
 
+export const isLoopback = (address: string): boolean => address.startsWith("127.");
+
+/** Whether the host's own clients reach the stack's MLflow. It knows no users: nobody else does. */
+export const publishesMlflow = ({
+  dependencies,
+  bind,
+}: Pick<StackConfig, "dependencies" | "bind">): boolean =>
+  dependencies === "deploy" && isLoopback(bind);
+
+function samePorts(config: StackConfig): string[] {
+  const ports = (["apiPort", "loadtestPort", "mlflowPort"] as const).flatMap((k) =>
+    config[k] === undefined ? [] : [[k, config[k]] as const],
+  );
+  return ports.flatMap(([a, port], i) =>
+    ports
+      .slice(i + 1)
+      .filter(([, other]) => other === port)
+      .map(([b]) => `${a} and ${b} are both ${port}: give one of them another port.`),
+  );
+}
+
 /** Keys that say nothing without, or contradict, others. */
-function contradictions(config: StackConfig): string[] {
+function contradictions(stack: string, config: StackConfig): string[] {
   const given = (k: keyof StackConfig) => config[k] !== undefined;
   const needs = (k: keyof StackConfig, other: keyof StackConfig) =>
     given(k) && !given(other)
@@ -267,7 +300,9 @@ function contradictions(config: StackConfig): string[] {
       : []),
     ...(config.dependencies === "deploy" && given("modelStage")
       ? [
-          "modelStage is set but dependencies is deploy: models are published there by alias; set modelAlias instead.",
+          "modelStage is set but dependencies is deploy: models are published there by alias. " +
+            `Do without: ${hint.removeKey(stack, "modelStage")}, and name another alias than production with ` +
+            `${hint.setKey(stack, "modelAlias", "ALIAS")}.`,
         ]
       : []),
     ...(config.dependencies === "attach" && !given("mlflowUrl")
@@ -289,9 +324,15 @@ function contradictions(config: StackConfig): string[] {
             "of a node. Set bind to 0.0.0.0 if you want that, or gateways to 1.",
         ]
       : []),
-    ...(config.apiPort === config.loadtestPort
-      ? [`apiPort and loadtestPort are both ${config.apiPort}: give one of them another port.`]
+    ...(given("mlflowPort") && !publishesMlflow(config)
+      ? [
+          config.dependencies === "deploy"
+            ? `mlflowPort is set but bind is ${config.bind}: MLflow asks nobody who they are, so it is ` +
+              `published on loopback alone. Remove it with ${hint.removeKey(stack, "mlflowPort")}.`
+            : `mlflowPort is set but dependencies is ${config.dependencies}: set dependencies to deploy or remove mlflowPort.`,
+        ]
       : []),
+    ...samePorts(config),
   ];
 }
 
@@ -321,7 +362,7 @@ export function parseConfig({ stack, values, secretKeys }: RawConfig): StackConf
       mistakes.push(`${k} is ${shown}. Allowed: ${error.message}. ${change(stack, k, spec)}.`);
     }
   }
-  if (mistakes.length === 0) mistakes.push(...contradictions(config as StackConfig));
+  if (mistakes.length === 0) mistakes.push(...contradictions(stack, config as StackConfig));
   if (mistakes.length > 0) {
     throw new UserError(
       `the configuration of this stack is not usable:\n  ${mistakes.join("\n  ")}`,

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { gatewayConfig, gatewayTimes } from "./gateway-config.ts";
 
 const config = gatewayConfig({ serviceName: "inference", deadline: 10_000 });
@@ -66,6 +66,36 @@ test("leaves what a stopping replica still answers alone, and notices one whose 
 
 test("refuses a body above the service's limit itself", () => {
   expect(config).toMatch(/http-request return status 413 .* if \{ req.body_size gt 1048576 \}/);
+});
+
+describe("where bodies may be larger than usual", () => {
+  const settings = { serviceName: "inference", deadline: 10_000, maxBody: 4 * 1024 ** 2 };
+  const connectionsOf = (memory: number, gateways = 1) => {
+    const [, large = ""] = gatewayConfig({ ...settings, memory, gateways }).split(
+      "backend large\n",
+    );
+    return /default-server .* maxconn (\d+) pool-max-conn \1 /.exec(large)?.[1];
+  };
+
+  test("refuses those above that size, and gives the others places of their own", () => {
+    const text = gatewayConfig(settings);
+    expect(text).toMatch(/return status 413 .* if \{ req.body_size gt 4194304 \}/);
+    expect(text).toContain("acl large req.body_size gt 1048576\n");
+    expect(text).toContain("use_backend large if METH_POST large { nbsrv(large) gt 0 }\n");
+    // What is small is asked for as ever.
+    expect(text).toMatch(/backend replicas[^]*maxconn 64[^]*backend large/);
+  });
+
+  test("has as many of them under way as the replica's memory holds, at least one", () => {
+    expect([96, 160, 256, 8192].map((memory) => connectionsOf(memory))).toEqual([
+      ...["1", "3", "4", "4"],
+    ]);
+    expect(connectionsOf(256, 2)).toBe("2");
+  });
+
+  test("is as ever where they may not", () => {
+    expect(gatewayConfig({ ...settings, maxBody: 1024 ** 2, memory: 56 })).toBe(config);
+  });
 });
 
 test("does not punish a replica that has too much to do, and notices one that is gone", () => {

@@ -1,5 +1,6 @@
+import { largeAtOnce, USUAL_BODY } from "../service/sizing.ts";
 import { ANSWER_MS } from "../service/times.ts";
-import type { Milliseconds } from "./units.ts";
+import type { Bytes, Cpus, MiB, Milliseconds } from "./units.ts";
 
 export interface GatewaySettings {
   /** The name that all replicas answer to in the network's DNS. */
@@ -8,6 +9,12 @@ export interface GatewaySettings {
   readonly deadline: Milliseconds;
   /** How many share the replicas; one unless told. */
   readonly gateways?: number;
+  /** Of a request; the service has the same limit. A larger one is refused before a replica is bothered. */
+  readonly maxBody?: Bytes;
+  readonly maxRows?: number;
+  /** Limits of one replica. */
+  readonly cpus?: Cpus;
+  readonly memory?: MiB;
 }
 
 export const gatewayPort = 8080;
@@ -33,11 +40,8 @@ const slots = 64;
  */
 const mostInFlight = 64;
 
-/**
- * Bytes of a request's body. The service has a limit of its own, the same by default; here a larger
- * body is refused before a replica is bothered with it.
- */
-const maxBody = 1024 ** 2;
+/** Bytes of bodies that are on their way to one replica: the service gives up what is above twice that. */
+const mostOnTheWay = 16 * 1024 ** 2;
 
 /** What of the gateway has to outlast a request's deadline. Each is ms unless its name says otherwise. */
 export function gatewayTimes(deadline: Milliseconds) {
@@ -57,10 +61,17 @@ export function gatewayTimes(deadline: Milliseconds) {
   };
 }
 
+/** Bodies larger than usual that one replica may have at once: as its memory allows, and the way to it. */
+function placesForLarge(settings: GatewaySettings): number {
+  const { maxBody = USUAL_BODY, maxRows = 10_000, cpus = 1, memory = 256 } = settings;
+  const byMemory = largeAtOnce({ maxBody, maxRows }, memory, cpus);
+  return Math.max(1, Math.min(byMemory, Math.floor(mostOnTheWay / maxBody)));
+}
+
 /** An RFC 9457 answer of the gateway itself. */
-const problem = (status: number, title: string): string =>
+const problem = (status: number, title: string, detail?: string): string =>
   `return status ${status} content-type application/problem+json ` +
-  `string '{"type":"about:blank","title":"${title}","status":${status}}'`;
+  `string '${JSON.stringify({ type: "about:blank", title, status, detail })}'`;
 
 /**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
@@ -71,12 +82,37 @@ const problem = (status: number, title: string): string =>
  * - Replicas are spoken to in HTTP/2: what is asked and answered at about the same time is one read and
  *   one write for both sides, which is most of what a small request costs.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
+ * - Bodies larger than usual, where they are allowed, wait here for the few places that a replica has
+ *   memory for; the others pass them by. One of unknown length is taken for large.
  */
-export function gatewayConfig({ serviceName, deadline, gateways = 1 }: GatewaySettings): string {
+export function gatewayConfig(settings: GatewaySettings): string {
+  const { serviceName, deadline, gateways = 1, maxBody = USUAL_BODY } = settings;
   const maxInFlight = Math.ceil(mostInFlight / gateways);
   const times = gatewayTimes(deadline);
-  const connections = `maxconn ${maxInFlight} pool-max-conn ${maxInFlight} pool-purge-delay 30s`;
+  const inFlight = (most: number) => `maxconn ${most} pool-max-conn ${most} pool-purge-delay 30s`;
+  const connections = inFlight(maxInFlight);
+  const checked =
+    "weight 100 check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s";
+  const health = `option httpchk
+  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close`;
   const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} proto h2 check-proto h1 resolvers docker init-addr none resolve-prefer ipv4`;
+  const places = Math.ceil(placesForLarge(settings) / gateways);
+  const large =
+    maxBody <= USUAL_BODY
+      ? { rule: "", backend: "" }
+      : {
+          rule: `acl large req.body_size gt ${USUAL_BODY}
+  acl large req.hdr_cnt(content-length) eq 0
+  use_backend large if METH_POST large { nbsrv(large) gt 0 }
+  `,
+          backend: `
+backend large
+  balance leastconn
+  ${health}
+  default-server ${checked} ${inFlight(places)}
+  ${replicas}
+`,
+        };
   return `global
   # What one that stops, or was replaced by a reload, has left by then are idle clients, which would
   # otherwise keep it for their whole keep-alive time.
@@ -140,22 +176,21 @@ frontend api
   option http-buffer-request
   # What a replica says about itself is read inside the network.
   http-request ${problem(404, "Not Found")} if { path /metrics }
-  http-request ${problem(413, "Content Too Large")} if { req.body_size gt ${maxBody} }
+  http-request ${problem(413, "Content Too Large", `The body is larger than ${maxBody} bytes, the most that is read.`)} if { req.body_size gt ${maxBody} }
   # Checks are to choose among replicas, not to turn one that is slow for all into an outage: when
   # they find none, requests go to whatever the network still knows, and wait there.
   use_backend unchecked if !{ nbsrv(replicas) gt 0 } { nbsrv(unchecked) gt 0 }
-  default_backend replicas
+  ${large.rule}default_backend replicas
 
 backend replicas
   # The one with the fewest connections of a few drawn at random: leastconn gives those that have none
   # their turn in the order in which they finished, so that the quickest has two of each five that come
   # together. Weights make the draw even: each is so many places on a ring.
   balance random(3)
-  option httpchk
-  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close
-  default-server weight 100 check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s ${connections}
+  ${health}
+  default-server ${checked} ${connections}
   ${replicas}
-
+${large.backend}
 backend unchecked
   balance leastconn
   default-server ${connections}

@@ -19,7 +19,10 @@ export interface GatewayArgs {
   readonly stack: StackIdentity;
   readonly image: pulumi.Input<string>;
   readonly network: TrafficNetwork;
-  readonly config: Pick<StackConfig, "deadline" | "bind" | "apiPort" | "gateways">;
+  readonly config: Pick<
+    StackConfig,
+    "deadline" | "bind" | "apiPort" | "gateways" | "maxBody" | "maxRows" | "cpus" | "memory"
+  >;
 }
 
 /** Where the image has a folder that HAProxy owns. */
@@ -41,7 +44,7 @@ export class Gateway extends pulumi.ComponentResource {
     const { deadline, gateways } = config;
     const text = pulumi
       .output(network.serviceName)
-      .apply((serviceName) => gatewayConfig({ serviceName, deadline, gateways }));
+      .apply((serviceName) => gatewayConfig({ ...config, serviceName }));
     const workload: WorkloadArgs = {
       stack: args.stack,
       part: "gateway",

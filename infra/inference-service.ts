@@ -36,9 +36,29 @@ export interface InferenceServiceArgs {
   readonly startFirst: boolean;
   readonly config: Pick<
     StackConfig,
-    "platform" | "cpus" | "memory" | "replicas" | "deadline" | "overcommit"
+    "platform" | "cpus" | "memory" | "replicas" | "overcommit" | Told
   >;
 }
+
+/** The keys of a stack that are settings of the service under the same name. */
+type Told =
+  | "deadline"
+  | "maxBody"
+  | "maxRows"
+  | "batching"
+  | "logLevel"
+  | "allowContractChange"
+  | "registryInterval";
+
+const serviceSettings = (config: Pick<StackConfig, Told>): Readonly<Record<Told, unknown>> => ({
+  deadline: `${config.deadline}ms`,
+  maxBody: `${config.maxBody}B`,
+  maxRows: config.maxRows,
+  batching: config.batching,
+  logLevel: config.logLevel,
+  allowContractChange: config.allowContractChange,
+  registryInterval: `${config.registryInterval}ms`,
+});
 
 /** The replicas that answer predictions. */
 export class InferenceService extends pulumi.ComponentResource {
@@ -71,8 +91,8 @@ export class InferenceService extends pulumi.ComponentResource {
             content: pulumi.output(image).apply((running) =>
               JSON.stringify({
                 host: "0.0.0.0",
-                deadline: `${config.deadline}ms`,
                 image: running,
+                ...serviceSettings(config),
                 ...(dependencies?.settings ?? { modelFile: EMBEDDED }),
               }),
             ),

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { publishedAt } from "./address.ts";
 import { usualTimeout } from "../loadtest/run-request.ts";
-import type { StackConfig } from "./config.ts";
+import { isLoopback, type StackConfig } from "./config.ts";
 import type { WorkloadFile } from "./files-volume.ts";
 import { gatewayTimes } from "./gateway-config.ts";
 import { answersOk, isAlive } from "./health-check.ts";
@@ -35,8 +35,6 @@ export const patience = (deadline: Milliseconds): { timeout?: number } => {
   const timeout = Math.ceil(gatewayTimes(deadline).hardStop / 1000);
   return timeout > usualTimeout ? { timeout } : {};
 };
-
-const isLoopback = (address: string): boolean => address.startsWith("127.");
 
 /**
  * The load test: a master with its web UI, and workers that send the requests. Nothing here changes

@@ -7,7 +7,7 @@ import type * as pulumi from "@pulumi/pulumi";
  */
 export const madeOnce = (
   name: string,
-  args: Pick<command.local.CommandArgs, "create" | "environment" | "triggers">,
+  args: Pick<command.local.CommandArgs, "create" | "dir" | "environment" | "triggers">,
   opts: pulumi.CustomResourceOptions = {},
 ): command.local.Command =>
   new command.local.Command(
@@ -16,6 +16,6 @@ export const madeOnce = (
     {
       ...opts,
       // The last is in states of before, when our build of the provider still recorded it.
-      ignoreChanges: ["create", "environment", "logging", "addPreviousOutputInEnv"],
+      ignoreChanges: ["create", "dir", "environment", "logging", "addPreviousOutputInEnv"],
     },
   );

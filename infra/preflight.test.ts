@@ -26,6 +26,19 @@ describe("limits", () => {
     expect(check({ memory })).toThrow(words);
   });
 
+  test.each([
+    [{ maxBody: "14MB", maxRows: "100000" }, "14MB (maxBody) and 100000 rows", "197MB"],
+    [{ maxBody: "1.5MB" }, "1.5MB (maxBody) and 10000 rows", "68MB"],
+    [{ maxRows: "1000000" }, "1MB (maxBody) and 1000000 rows (maxRows)", "206MB"],
+    [{ maxBody: "14MB", cpus: "2" }, "14MB (maxBody) and 10000 rows", "336MB"],
+  ])("that do not hold a request as large as %j allows are refused", (values, why, least) => {
+    const little = check({ ...values, memory: "64MB" });
+    expect(little).toThrow(`but ${least} is the least that a replica runs in, where a request`);
+    expect(little).toThrow(why);
+    expect(little).toThrow(`\`npx pulumi config set memory ${least} -s dev\``);
+    expect(check({ ...values, memory: least })).not.toThrow();
+  });
+
   test("of more cores than there are are refused", () => {
     expect(check({ cpus: "3" })).toThrow(/cpus is 3, but the engine's machine has 2 cores/);
   });

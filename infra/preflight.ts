@@ -1,10 +1,10 @@
-import { createServer } from "node:net";
-import { LEAST_MB } from "../service/sizing.ts";
+import { leastMemoryMB, LEAST_MB } from "../service/sizing.ts";
 import type { StackConfig } from "./config.ts";
 import { checkReachable } from "./dependencies/reachable.ts";
 import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import { hint } from "./hint.ts";
+import { portIsFree } from "./port.ts";
 import { nodesFor } from "./swarm-nodes.ts";
 import {
   checkGateways,
@@ -15,12 +15,22 @@ import {
   runningGateways,
 } from "./swarm-preflight.ts";
 
+const mebibyte = 1024 ** 2;
+
 /** Refuses less than a replica runs in, before anything is changed. Pure. */
-export function checkLeast(stack: string, { memory }: Pick<StackConfig, "memory">): void {
-  if (memory >= LEAST_MB) return;
+export function checkLeast(
+  stack: string,
+  { cpus, memory, maxBody, maxRows }: Pick<StackConfig, "cpus" | "memory" | "maxBody" | "maxRows">,
+): void {
+  const least = leastMemoryMB({ maxBody, maxRows }, cpus);
+  if (memory >= least) return;
+  const why =
+    least === LEAST_MB
+      ? "with a small model"
+      : `where a request has up to ${Math.ceil((maxBody / mebibyte) * 10) / 10}MB (maxBody) and ${maxRows} rows (maxRows)`;
   throw new UserError(
-    `memory is ${memory}MB, but ${LEAST_MB}MB is the least that a replica runs in, with a small model. ` +
-      `Set it: ${hint.setKey(stack, "memory", `${LEAST_MB}MB`)}.`,
+    `memory is ${memory}MB, but ${least}MB is the least that a replica runs in, ${why}. ` +
+      `Set it: ${hint.setKey(stack, "memory", `${least}MB`)}.`,
   );
 }
 
@@ -32,7 +42,7 @@ export function checkLimits(stack: string, config: StackConfig, engine: EngineIn
         `Set cpus to ${engine.NCPU} or less: ${hint.setKey(stack, "cpus", engine.NCPU)}.`,
     );
   }
-  const machine = Math.floor(engine.MemTotal / 1024 ** 2);
+  const machine = Math.floor(engine.MemTotal / mebibyte);
   if (config.memory > machine) {
     throw new UserError(
       `memory is ${config.memory}MB, but the engine's machine has ${machine}MB. ` +
@@ -48,21 +58,6 @@ async function ownPorts(identity: string | undefined): Promise<ReadonlySet<numbe
   return new Set([...ports.matchAll(/:(\d+)->/g)].map(([, port]) => Number(port)));
 }
 
-function portIsFree(port: number, host: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-      .once("error", (error: NodeJS.ErrnoException) => {
-        // An address of another machine's engine cannot be tried from here.
-        resolve(error.code !== "EADDRINUSE");
-      })
-      .listen({ port, host, exclusive: true }, () =>
-        server.close(() => {
-          resolve(true);
-        }),
-      );
-  });
-}
-
 async function checkPorts(
   stack: string,
   identity: string | undefined,
@@ -70,9 +65,9 @@ async function checkPorts(
 ): Promise<void> {
   if (!dockerHost().startsWith("unix:")) return;
   const own = await ownPorts(identity);
-  for (const key of ["apiPort", "loadtestPort"] as const) {
+  for (const key of ["apiPort", "loadtestPort", "mlflowPort"] as const) {
     const port = config[key];
-    if (own.has(port) || (await portIsFree(port, config.bind))) continue;
+    if (port === undefined || own.has(port) || (await portIsFree(port, config.bind))) continue;
     throw new UserError(
       `${key} is ${port}, but something else listens there on ${config.bind}. ` +
         `Stop it, or choose another port: ${hint.setKey(stack, key, port < 65_000 ? port + 1 : port - 1)}.`,

@@ -83,7 +83,8 @@ export function relayed(
   traffic: Network,
 ): Dependencies | undefined {
   if (dependencies?.network === undefined) return dependencies;
-  const { settings, files, network, ready, mlflowUrl, s3Url, registry } = dependencies;
+  const { settings, files, network, ready, mlflowUrl, publishedUrl, s3Url, registry } =
+    dependencies;
   const urls = [mlflowUrl, ...(s3Url === undefined ? [] : [s3Url])];
   const relay = new Relay(
     "relay",
@@ -91,7 +92,7 @@ export function relayed(
     { dependsOn: [...ready] },
   );
   return {
-    ...{ settings, files, mlflowUrl, s3Url, registry },
+    ...{ settings, files, mlflowUrl, publishedUrl, s3Url, registry },
     network: relay.network,
     ready: [...ready, relay],
   };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Builds } from "./builds.ts";
+import { parseSettings } from "../service/settings.ts";
 import { parseConfig } from "./config.ts";
 
 interface Declared {
@@ -269,6 +270,19 @@ describe("the declared dev stack", () => {
     expect(files("loadtest")["settings.json"]).not.toContain("sha256:service");
   });
 
+  test("tells a replica what its stack is told, and the gateway how large a request may be", async () => {
+    await declare({
+      ...{ allowContractChange: "true", registryInterval: "2s", batching: "false" },
+      ...{ maxBody: "4MB", maxRows: "50000", logLevel: "warn" },
+    });
+    expect(parseSettings(settings())).toMatchObject({
+      ...{ allowContractChange: true, registryInterval: 2000, batching: false },
+      ...{ maxBody: 4 * 1024 ** 2, maxRows: 50_000, maxQueuedRows: 100_000, logLevel: "warn" },
+    });
+    const [reload] = of("command:local:Command").filter(({ name }) => name === "gateway-config");
+    expect(reload?.inputs["stdin"]).toContain("req.body_size gt 4194304");
+  });
+
   test("does not touch the load test or the gateway when the service's limits change", async () => {
     await declare();
     const before = [...part("gateway"), ...part("loadtest"), ...part("worker")];
@@ -295,18 +309,29 @@ const networks = (name: string) =>
   part(name).map(({ inputs }) => inputs["networksAdvanced"] as { name: string; aliases?: [] }[]);
 
 describe("dependencies that come with the stack", () => {
-  test("are MLflow and a store with their own network, published nowhere", async () => {
+  test("are MLflow and a store with their own network, published for this machine alone", async () => {
     const outputs = await declare({ dependencies: "deploy" });
     expect([...part("mlflow"), ...part("s3")].map(({ inputs }) => inputs["image"])).toEqual(
       expect.arrayContaining(["sha256:mlflow", "sha256:s3"]),
     );
     for (const { inputs } of [...part("mlflow"), ...part("s3")]) {
-      expect(inputs["ports"]).toBeUndefined();
       expect(inputs["envs"]).toBeUndefined();
       expect(inputs).toMatchObject({ user: "10001:10001", readOnly: true });
     }
     expect(of("docker:index/network:Network")).toHaveLength(2);
-    expect(outputs.mlflowUrl).toBe("http://mlflow:5000");
+    expect(part("s3")[0]?.inputs["ports"]).toBeUndefined();
+    const published = () => part("mlflow")[0]?.inputs["ports"];
+    expect(of("command:local:Command").map(({ name }) => name)).toContain("mlflow-port");
+    expect(published()).toMatchObject([{ internal: 5000, ip: "127.0.0.1" }]);
+    declared = [];
+    const chosen = await declare({ dependencies: "deploy", mlflowPort: "5055" });
+    expect(published()).toEqual([{ internal: 5000, external: 5055, ip: "127.0.0.1" }]);
+    expect(await value(chosen.mlflowUrl)).toBe("http://127.0.0.1:5055");
+    // It asks nobody who they are.
+    declared = [];
+    const beyond = await declare({ dependencies: "deploy", bind: "0.0.0.0" });
+    expect(published()).toBeUndefined();
+    expect(await value(beyond.mlflowUrl)).toBe("http://mlflow:5000");
     expect(outputs.s3Url).toBe("http://s3:9000");
     expect(await pulumi.isSecret(pulumi.output(outputs.registry))).toBe(true);
   });
@@ -414,12 +439,10 @@ describe("dependencies that run elsewhere", () => {
 
 test("without dependencies the service knows of none, and is told to serve the demonstration", async () => {
   await declare();
-  expect(settings()).toEqual({
-    host: "0.0.0.0",
-    deadline: "10000ms",
-    image: "sha256:service",
-    modelFile: "embedded",
-  });
+  const told = parseSettings(settings());
+  expect(told).toMatchObject({ host: "0.0.0.0", deadline: 10_000, image: "sha256:service" });
+  expect(told).toMatchObject({ mlflowUrl: "", s3Url: "", maxBody: 1024 ** 2, maxRows: 10_000 });
+  expect(told.modelFile).toBe("embedded");
   expect(Object.keys(files("inference"))).toEqual(["settings.json"]);
   expect(networks("service")[0]).toHaveLength(1);
   expect(part("service")[0]?.inputs).toMatchObject({

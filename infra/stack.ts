@@ -13,8 +13,9 @@ import { type Birth, declareIdentity } from "./stack-identity.ts";
 import { onSwarm } from "./swarm.ts";
 
 /** Where models come from. Pulumi warns of an output that is there and undefined. */
-const registryOutputs = ({ mlflowUrl, s3Url, registry }: Dependencies) => ({
-  mlflowUrl,
+const registryOutputs = ({ mlflowUrl, publishedUrl, s3Url, registry }: Dependencies) => ({
+  /** For people and their clients: where it is published, else as replicas reach it. */
+  mlflowUrl: publishedUrl ?? mlflowUrl,
   ...(s3Url === undefined ? {} : { s3Url }),
   /** For `npm run model`: how to reach the registry, with its credentials. */
   registry,

@@ -5,6 +5,7 @@ export type Cpus = number;
 /** Mebibytes: in the configuration, as in Docker's own flags, MB means MiB. */
 export type MiB = number;
 export type Milliseconds = number;
+export type Bytes = number;
 
 const memoryUnits: Readonly<Record<string, MiB>> = {
   mb: 1,
@@ -13,6 +14,12 @@ const memoryUnits: Readonly<Record<string, MiB>> = {
   gb: 1024,
   gib: 1024,
   g: 1024,
+};
+const bodyUnits: Readonly<Record<string, Bytes>> = {
+  kb: 1024,
+  kib: 1024,
+  mb: 1024 ** 2,
+  mib: 1024 ** 2,
 };
 const durationUnits: Readonly<Record<string, Milliseconds>> = { ms: 1, s: 1000, m: 60_000 };
 
@@ -41,6 +48,16 @@ export function parseMemory(text: string): MiB {
   const mib = amount(text, memoryUnits, example);
   if (mib < 32 || !Number.isInteger(mib)) throw new UnitError(example);
   return mib;
+}
+
+/** `"4MB"` → 4,194,304 bytes. Allowed: 1kB to 32MB, which is the most that the service keeps of bodies. */
+export function parseBody(text: string): Bytes {
+  const example = "a size from 1kB to 32MB, such as 4MB";
+  const bytes = amount(text, bodyUnits, example);
+  if (bytes < 1024 || bytes > 32 * 1024 ** 2 || !Number.isInteger(bytes)) {
+    throw new UnitError(example);
+  }
+  return bytes;
 }
 
 /** `"10s"` → 10,000 ms. Allowed: 100ms to 10m. */

@@ -35,7 +35,11 @@ export interface WorkloadArgs {
   readonly scratch?: Readonly<Record<string, MiB>>;
   /** Kernel settings of its own network. */
   readonly sysctls?: Readonly<Record<string, string>>;
-  readonly publish?: { readonly inside: number; readonly outside: number; readonly bind: string };
+  readonly publish?: {
+    readonly inside: number;
+    readonly outside: pulumi.Input<number>;
+    readonly bind: string;
+  };
   /** Exits 0 when it is ready to work. Tiny: it runs within the same limits. */
   readonly healthCheck: readonly string[];
   /** How long it may take from its start until it is healthy; 30 unless told. */

@@ -146,6 +146,8 @@ export type ServiceSettings = {
 /** Where nothing else is given these follow from the deadline, each from those before it. */
 const FOLLOWING: readonly (readonly [Key, (settings: ServiceSettings) => number])[] = [
   ["requestTimeout", ({ deadline }) => requestTimeoutFor(deadline)],
+  // Beside one request of the most rows another is still taken.
+  ["maxQueuedRows", ({ maxRows }) => Math.max(FIELDS.maxQueuedRows.default, 2 * maxRows)],
   [
     "grace",
     ({ deadline, requestTimeout, drainDelay }) => graceFor(deadline, requestTimeout, drainDelay),

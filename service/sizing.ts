@@ -24,6 +24,46 @@ const BASE_MB = 40;
  * checked for its health, in 48 it is ready and then ended again and again for want of memory.
  */
 export const LEAST_MB = 56;
+/** Bytes of a body, and rows in it, that every replica has room for. */
+export const USUAL_BODY = MB;
+const USUAL_ROWS = 10_000;
+/**
+ * Memory for a large request: for each byte of it (its text and what that becomes), and for each of its
+ * rows (their values, results and reply). Measured with named rows, and with tensors of short numbers.
+ */
+const BYTES_PER_BYTE = 8;
+const BYTES_PER_ROW = 300;
+
+/** What requests may be, at most. */
+export interface MostOfRequest {
+  /** Bytes. */
+  readonly maxBody: number;
+  readonly maxRows: number;
+}
+
+/** MB that the largest request takes beyond what every replica has room for. */
+function largestMB({ maxBody, maxRows }: MostOfRequest): number {
+  // A row has a digit and a comma, at least.
+  const rows = Math.min(maxRows, maxBody / 2);
+  const bytes = maxBody > USUAL_BODY ? maxBody * BYTES_PER_BYTE : 0;
+  return (bytes + (rows > USUAL_ROWS ? rows * BYTES_PER_ROW : 0)) / MB;
+}
+
+const mostWorkers = (cpus: number): number => Math.max(1, Math.floor(cpus));
+
+/**
+ * The least that a replica runs in, MB, by what requests may be: each of its processes may have the
+ * largest at the same time.
+ */
+export function leastMemoryMB(most: MostOfRequest, cpus: number): number {
+  const larger = largestMB(most);
+  return larger === 0 ? LEAST_MB : mostWorkers(cpus) * Math.ceil(LEAST_MB + larger);
+}
+
+/** How many requests with a larger body than usual a replica has memory for, all in one process. */
+export const largeAtOnce = (most: MostOfRequest, memoryMB: number, cpus: number): number =>
+  Math.max(1, Math.floor((memoryMB / mostWorkers(cpus) - LEAST_MB) / largestMB(most)));
+
 /** CPU time from the start until it is ready, s: 0.4 to 0.8 were measured, and machines differ. */
 export const START_CPU_SECONDS = 2;
 /** A connection's cost in kernel and heap while a request is in it. */
@@ -38,7 +78,7 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
   const cpus = limits.cpus ?? hostCpus;
   const memoryMB = limits.memoryBytes === undefined ? undefined : limits.memoryBytes / MB;
   const byMemory = memoryMB === undefined ? Infinity : Math.floor(memoryMB / 96);
-  const workers = Math.max(1, Math.min(Math.floor(cpus), byMemory));
+  const workers = Math.max(1, Math.min(mostWorkers(cpus), byMemory));
   const threads = Math.max(1, Math.floor(cpus / workers));
   // The kernel spreads connections over processes: on one with many streams one process has all the work.
   const maxStreams = workers > 1 ? 4 : 256;

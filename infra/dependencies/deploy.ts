@@ -4,10 +4,12 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { root } from "../../toolchain/clone.mjs";
 import type { Connection } from "../../toolchain/model/connection.ts";
-import type { StackConfig } from "../config.ts";
+import { publishedAt } from "../address.ts";
+import { publishesMlflow, type StackConfig } from "../config.ts";
 import { dockerHost } from "../engine.ts";
 import type { WorkloadFile } from "../files-volume.ts";
 import { answersOk } from "../health-check.ts";
+import { madeOnce } from "../made-once.ts";
 import { type Network, ownNetwork } from "../networks.ts";
 import { randomSecret } from "../random.ts";
 import type { StackIdentity } from "../stack-identity.ts";
@@ -24,14 +26,33 @@ export interface DeployArgs {
 
 const folder = "/run/inference";
 
+/** The port of the host: the one configured, or one that was free when the stack first asked for it. */
+function mlflowPort(
+  stack: string,
+  { mlflowPort, apiPort, loadtestPort, bind }: StackConfig,
+  opts: pulumi.CustomResourceOptions,
+): pulumi.Input<number> {
+  if (mlflowPort !== undefined) return mlflowPort;
+  const found = madeOnce(
+    "mlflow-port",
+    {
+      create: "node_modules/.bin/node infra/dependencies/free-port.ts",
+      dir: root,
+      environment: { STACK: stack, BIND: bind, AVOID: `${apiPort} ${loadtestPort}` },
+    },
+    opts,
+  );
+  return found.stdout.apply(Number);
+}
+
 const script = (name: string): WorkloadFile => ({
   path: `${folder}/${name}`,
   content: readFileSync(join(import.meta.dirname, name), "utf8"),
 });
 
 /**
- * MLflow, its database where it has one of its own, and an S3 store on a network of their own, nothing
- * of them published. Their data survives as `keepData` says. With `s3Url` configured, artifacts go to
+ * MLflow, its database where it has one of its own, and an S3 store on a network of their own. Only
+ * MLflow is published, and on loopback alone: it asks nobody who they are. Their data survives as `keepData` says. With `s3Url` configured, artifacts go to
  * that store instead of a new one.
  */
 export class DeployedDependencies extends pulumi.ComponentResource implements Dependencies {
@@ -41,6 +62,7 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
   readonly network: Network;
   readonly ready: readonly pulumi.Resource[];
   readonly mlflowUrl = "http://mlflow:5000";
+  readonly publishedUrl: pulumi.Output<string> | undefined;
   readonly s3Url: string;
   readonly registry: pulumi.Output<Connection>;
 
@@ -133,6 +155,7 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
           data: [],
         }
       : { address: "sqlite:////data/mlflow.db", files: [], data: common.data };
+    const port = publishesMlflow(config) ? mlflowPort(stack.name, config, child) : undefined;
     const mlflow = runWorkload(
       "container",
       "mlflow",
@@ -142,18 +165,29 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
         image: images.mlflow,
         command: [
           ...["sh", `${folder}/start-mlflow`, this.s3Url, config.s3Bucket ?? "mlflow"],
-          ...[records.address, "mlflow:*,localhost,localhost:*,127.0.0.1:*"],
+          ...[records.address, `mlflow:*,localhost,localhost:*,127.0.0.1:*,${config.bind}:*`],
         ],
         memory: 1024,
         networks: [{ network: this.network, alias: "mlflow" }],
         files: [script("start-mlflow"), ...keys, ...records.files],
         data: records.data,
+        // What it works on is on disk: an artifact is written down whole before it goes to the store.
+        ...(records.data.length === 0 ? { volumes: ["/data"] } : {}),
+        ...(port === undefined
+          ? {}
+          : { publish: { inside: 5000, outside: port, bind: config.bind } }),
         healthCheck: answersOk(5000, "/health"),
         startSeconds: 180,
       },
       { ...child, dependsOn: [...s3, ...postgres] },
     );
 
+    this.publishedUrl =
+      port === undefined
+        ? undefined
+        : pulumi
+            .all([port, ...mlflow.ids])
+            .apply(([outside]) => `http://${publishedAt(config.bind)}:${outside}`);
     this.settings = registrySettings(config, this.mlflowUrl);
     this.registry = pulumi.secret(
       pulumi.all([this.network.name, secretKey]).apply(([network, s3SecretKey]) => ({

@@ -20,6 +20,8 @@ export interface Dependencies {
   readonly ready: readonly pulumi.Resource[];
   /** As replicas reach them. */
   readonly mlflowUrl: string;
+  /** As clients on the engine's machine reach MLflow, where that is published. */
+  readonly publishedUrl?: pulumi.Output<string> | undefined;
   readonly s3Url: string | undefined;
   /** How `npm run model` reaches them; secret. */
   readonly registry: pulumi.Output<Connection>;
