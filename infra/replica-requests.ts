@@ -16,31 +16,43 @@ export function countedRequests(exposition: string): number {
 const askAll = `
 const { scrape } = JSON.parse(require("node:fs").readFileSync("/run/loadtest/settings.json", "utf8"));
 const ask = async (address) => {
-  const url = "http://" + address + ":" + scrape.port + "/metrics";
+  const url = "http://" + address + ":" + scrape.port + process.argv[1];
   const reply = await fetch(url, { signal: AbortSignal.timeout(3000) });
   return [address, await reply.text()];
 };
 require("node:dns/promises").resolve4(scrape.dns)
-  .then((found) => Promise.allSettled(found.map(ask)))
-  .then((all) => console.log(JSON.stringify(all.flatMap(({ value }) => (value ? [value] : [])))));`;
+  .then((found) => Promise.all(found.map((address) => ask(address).catch(() => [address, null]))))
+  .then((all) => console.log(JSON.stringify(all)));`;
+
+/**
+ * What every replica answers to `GET path`, by its address; null for one that does not answer.
+ *
+ * @param loadtest the container that is on their network and has Node.js
+ * @returns none where nobody knows of any
+ */
+export async function askReplicas(
+  loadtest: string,
+  path: "/metrics" | "/model",
+): Promise<readonly (readonly [string, string | null])[]> {
+  try {
+    return JSON.parse(await docker("exec", loadtest, "node", "-e", askAll, path)) as [
+      string,
+      string | null,
+    ][];
+  } catch {
+    return [];
+  }
+}
 
 /**
  * What each replica was asked since it started, by its address: counted by the replica itself, because an
- * address, and the gateway's counters with it, passes on to the next one.
- *
- * @param loadtest the container that is on their network and has Node.js
- * @returns without those that do not answer
+ * address, and the gateway's counters with it, passes on to the next one. Without those that do not answer.
  */
 export async function replicaRequests(loadtest: string): Promise<Map<string, number>> {
-  try {
-    const said = JSON.parse(await docker("exec", loadtest, "node", "-e", askAll)) as [
-      string,
-      string,
-    ][];
-    return new Map(said.map(([address, text]) => [address, countedRequests(text)]));
-  } catch {
-    return new Map();
-  }
+  const said = await askReplicas(loadtest, "/metrics");
+  return new Map(
+    said.flatMap(([address, text]) => (text === null ? [] : [[address, countedRequests(text)]])),
+  );
 }
 
 /** Of one that has several addresses, the count under the one by which it was asked. */

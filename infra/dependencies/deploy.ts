@@ -14,9 +14,10 @@ import { type Network, ownNetwork } from "../networks.ts";
 import { randomSecret } from "../random.ts";
 import type { StackIdentity } from "../stack-identity.ts";
 import { runWorkload } from "../workload.ts";
+import { followed } from "./connection.ts";
 import type { DependencyImages } from "./images.ts";
 import type { Dependencies } from "./index.ts";
-import { given, registrySettings } from "./settings.ts";
+import { registrySettings } from "./settings.ts";
 
 export interface DeployArgs {
   readonly stack: StackIdentity;
@@ -196,7 +197,7 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
         network,
         s3AccessKey: accessKey,
         s3SecretKey,
-        ...given({ model: config.model, modelAlias: config.modelAlias }),
+        ...followed(config),
       })),
     );
     const published = new command.local.Command(

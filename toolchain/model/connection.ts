@@ -1,10 +1,6 @@
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { promisify } from "node:util";
 import { z } from "zod";
-import { root } from "../clone.mjs";
 import { SetupError } from "../errors.mjs";
 
 const optional = z.string().min(1).optional();
@@ -23,9 +19,10 @@ const schema = z.strictObject({
   s3Region: optional,
   /** PEM of a private certificate authority. */
   ca: optional,
-  /** The registered model and the alias that the stack serves. */
+  /** The registered model that the stack serves, and the alias or stage that it follows. */
   model: optional,
   modelAlias: optional,
+  modelStage: optional,
 });
 
 /** Where MLflow and S3 are, and how to prove to them who we are. */
@@ -40,7 +37,10 @@ export const OUTPUT = "registry";
  */
 export async function readConnection(path: string): Promise<Connection> {
   try {
-    return parse(path === "-" ? await text(process.stdin) : await readFile(path, "utf8"), path);
+    return parseConnection(
+      path === "-" ? await text(process.stdin) : await readFile(path, "utf8"),
+      path,
+    );
   } catch (cause) {
     if (cause instanceof SetupError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -48,33 +48,15 @@ export async function readConnection(path: string): Promise<Connection> {
   }
 }
 
-/**
- * The connection of a stack whose registry is up, if nothing else of it is: an `up` that lacks the
- * model to serve ends before the stack has outputs, and the model is to be published then.
- * @throws SetupError when it has none.
- */
-export async function connectionOfStack(stack: string): Promise<Connection> {
-  const pulumi = join(root, "node_modules", ".bin", "pulumi");
-  const args = ["--non-interactive", "stack", "export", "--show-secrets", "--stack", stack];
-  const state = await promisify(execFile)(pulumi, args, { cwd: root, maxBuffer: 1024 ** 3 }).catch(
-    // It carries the state, which holds secrets.
-    () => ({ stdout: "{}" }),
-  );
-  const found = registryIn(JSON.parse(state.stdout) as Exported);
-  if (found === undefined) {
-    throw new SetupError(
-      `the stack ${stack} has no registry: bring it up with one (\`npx pulumi config set dependencies deploy -s ${stack} && npx pulumi up -s ${stack}\`), or name a file with --connection`,
-    );
-  }
-  return parse(found, `the stack ${stack}`);
-}
-
 /** The part of a stack's exported state that is read here. */
-interface Exported {
+export interface Exported {
   readonly deployment?: {
     readonly resources?: readonly {
       readonly type: string;
-      readonly outputs?: { readonly [OUTPUT]?: { readonly plaintext?: string } };
+      readonly outputs?: {
+        readonly [OUTPUT]?: { readonly plaintext?: string };
+        readonly apiUrl?: unknown;
+      };
     }[];
   };
 }
@@ -89,7 +71,7 @@ export function registryIn({ deployment }: Exported): string | undefined {
   return of("inference-stack:index:Dependencies") ?? of("pulumi:pulumi:Stack");
 }
 
-function parse(json: string, where: string): Connection {
+export function parseConnection(json: string, where: string): Connection {
   const result = schema.safeParse(JSON.parse(json));
   if (!result.success) {
     throw new SetupError(

@@ -1,5 +1,16 @@
 import { z } from "zod";
+import type { Verdict } from "./verdict.ts";
 
+const agreement = z
+  .object({
+    rows: z.number(),
+    agreed: z.number(),
+    difference: z.number().nullable(),
+    disagreements: z.array(
+      z.object({ row: z.number(), original: z.unknown(), converted: z.unknown() }),
+    ),
+  })
+  .nullish();
 const alias = z.object({
   name: z.string(),
   alias: z.string(),
@@ -11,16 +22,12 @@ const published = z.object({
   version: z.string(),
   digest: z.string(),
   alias: z.string().optional(),
-  agreement: z
-    .object({
-      rows: z.number(),
-      agreed: z.number(),
-      difference: z.number().nullable(),
-      disagreements: z.array(
-        z.object({ row: z.number(), original: z.unknown(), converted: z.unknown() }),
-      ),
-    })
-    .optional(),
+  agreement,
+});
+const checked = z.object({
+  agreement,
+  columns: z.record(z.string(), z.object({ kind: z.string(), nullable: z.boolean() })).optional(),
+  class_labels: z.array(z.unknown()).nullish(),
 });
 const versions = z.object({
   name: z.string(),
@@ -51,22 +58,30 @@ const backedUp = z.object({
 
 /** The result of a command, for people. */
 export function describe(
-  command: "publish" | "list" | "promote" | "rollback" | "export" | "import",
+  command: "publish" | "check" | "list" | "promote" | "rollback" | "export" | "import",
   result: unknown,
 ): string {
   switch (command) {
     case "publish": {
       const { name, version, digest, alias, agreement } = published.parse(result);
       return [
-        ...(agreement?.disagreements ?? []).map(
-          ({ row, original, converted }) =>
-            `row ${row}: ${JSON.stringify(original)} became ${JSON.stringify(converted)}`,
-        ),
-        ...(agreement
-          ? [`${agreement.agreed} of ${agreement.rows} rows agree with the original`]
-          : []),
+        ...agreementLines(agreement),
         `${name} version ${version}, digest ${digest.slice(0, 12)}…`,
         ...(alias === undefined ? [] : [`${alias} now points at it`]),
+        "",
+      ].join("\n");
+    }
+    case "check": {
+      const { agreement, columns = {}, class_labels: labels } = checked.parse(result);
+      const rows = Object.entries(columns).map(([name, { kind, nullable }]) => [
+        name,
+        nullable ? `${kind} or null` : kind,
+      ]);
+      return [
+        ...agreementLines(agreement),
+        ...(rows.length === 0 ? [] : [table([["column", "takes"], ...rows])]),
+        ...(labels ? [`classes: ${labels.map((each) => JSON.stringify(each)).join(", ")}`] : []),
+        "it can be published and served; nothing was registered",
         "",
       ].join("\n");
     }
@@ -107,6 +122,30 @@ export function describe(
       return `${table([command === "import" ? [...head, "done"] : head, ...rows])}\n`;
     }
   }
+}
+
+function agreementLines(agreement: z.infer<typeof checked>["agreement"]): string[] {
+  if (!agreement) return [];
+  return [
+    ...agreement.disagreements.map(
+      ({ row, original, converted }) =>
+        `row ${row}: ${JSON.stringify(original)} became ${JSON.stringify(converted)}`,
+    ),
+    `${agreement.agreed} of ${agreement.rows} rows agree with the original`,
+  ];
+}
+
+/** What replicas make of a version, for people: a table, and below it what is to be said. */
+export function describeVerdict({ replicas, sentence }: Verdict): string {
+  const rows = replicas.map(({ replica, version, state, since, reason }) => [
+    replica,
+    version ?? "-",
+    since ?? "-",
+    reason === undefined ? state : `${state}: ${reason}`,
+  ]);
+  const shown =
+    rows.length === 0 ? "" : `${table([["replica", "version", "since", ""], ...rows])}\n`;
+  return `${shown}${sentence}\n`;
 }
 
 function table(rows: readonly (readonly string[])[]): string {

@@ -14,7 +14,7 @@ import type { Connection } from "./connection.ts";
 
 /** What the Python side is asked to do: see python/main.py. */
 export interface Request {
-  readonly command: "publish" | "list" | "promote" | "rollback" | "export" | "import";
+  readonly command: "publish" | "check" | "list" | "promote" | "rollback" | "export" | "import";
   /** The registered model; for a backup all of them without it. */
   readonly name: string | undefined;
   readonly [key: string]: unknown;
@@ -22,7 +22,8 @@ export interface Request {
 
 export interface Job {
   readonly request: Request;
-  readonly connection: Connection;
+  /** None where no registry is asked; there is no network then. */
+  readonly connection: Connection | undefined;
   /** A file or folder to hand in as `model`. */
   readonly model?: string;
   /** A file to hand in as `sample`. */
@@ -85,15 +86,18 @@ export async function runInSandbox(job: Job): Promise<unknown> {
   process.once("SIGINT", interrupted);
   process.once("SIGTERM", interrupted);
   try {
-    // No address of the host on it either: an internal network still has its gateway otherwise.
-    await docker(
-      ...["network", "create", "--internal", ...labels],
-      ...["--opt=com.docker.network.bridge.inhibit_ipv4=true", name],
-    );
-    await startEgress(`${name}-egress`, name, labels, job.connection);
+    if (job.connection !== undefined) {
+      // No address of the host on it either: an internal network still has its gateway otherwise.
+      await docker(
+        ...["network", "create", "--internal", ...labels],
+        ...["--opt=com.docker.network.bridge.inhibit_ipv4=true", name],
+      );
+      await startEgress(`${name}-egress`, name, labels, job.connection);
+    }
     const staged = await fillStage(stage, job);
     return await python(stage, staged, job, [
-      ...["run", "--rm", "--interactive", `--name=${name}-python`, `--network=${name}`, ...labels],
+      ...["run", "--rm", "--interactive", `--name=${name}-python`, ...labels],
+      `--network=${job.connection === undefined ? "none" : name}`,
       // Names beyond the network go to an address that is nobody's.
       ...["--dns=192.0.2.1", "--user=10001:10001", ...HARDENED],
       ...["--memory=2g", "--memory-swap=2g", "--cpus=1", "--pids-limit=256"],
@@ -137,7 +141,10 @@ async function fillStage(
   stage: string,
   { request, connection, model, sample, backup }: Job,
 ): Promise<string[]> {
-  const content = { ...request, connection: { ...connection, proxy: "http://egress:3128" } };
+  const content = {
+    ...request,
+    ...(connection ? { connection: { ...connection, proxy: "http://egress:3128" } } : {}),
+  };
   await writeFile(join(stage, "request.json"), JSON.stringify(content), { mode: 0o600 });
   await symlink(code("python"), join(stage, "code"));
   const names = ["code", "request.json"];

@@ -1,0 +1,104 @@
+// What the commands know of a stack: its settings, and what its state records.
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { parseConfig, type StackConfig } from "../../infra/config.ts";
+import { attachedConnection, followed } from "../../infra/dependencies/connection.ts";
+import { hint } from "../../infra/hint.ts";
+import { root } from "../clone.mjs";
+import { SetupError } from "../errors.mjs";
+import { parseConnection, registryIn, type Connection, type Exported } from "./connection.ts";
+
+export interface ModelStack {
+  readonly name: string;
+  readonly config: StackConfig;
+  /** The registered model, where the stack's settings name one; its default is the demonstration. */
+  readonly model: string | undefined;
+  /** The gateway, once there is one. */
+  readonly apiUrl: string | undefined;
+  /** @throws SetupError where the stack has no registry */
+  readonly connection: () => Connection;
+}
+
+async function pulumi(...args: string[]): Promise<unknown> {
+  const cli = join(root, "node_modules", ".bin", "pulumi");
+  const { stdout } = await promisify(execFile)(cli, ["--non-interactive", ...args], {
+    cwd: root,
+    maxBuffer: 1024 ** 3,
+  });
+  return JSON.parse(stdout);
+}
+
+/**
+ * A stack by its name, up or not. @throws SetupError where there is no such stack, UserError where its
+ * settings are not usable
+ */
+export async function modelStack(name: string): Promise<ModelStack> {
+  const secrets = ["--show-secrets", "--stack", name];
+  const [configured, state] = await Promise.all([
+    pulumi("config", "--json", ...secrets),
+    // It has none before its first `up`. What is said of that may carry the state, which holds secrets.
+    pulumi("stack", "export", ...secrets).catch(() => ({})),
+  ]).catch((cause: unknown) => {
+    const { stderr = "", message } = cause as Error & { stderr?: string };
+    throw new SetupError(`the settings of the stack ${name} cannot be read: ${stderr || message}`, {
+      cause,
+    });
+  });
+  const raw = rawConfig(configured as Configured);
+  const config = parseConfig({ stack: name, ...raw });
+  return {
+    name,
+    config,
+    model: raw.values["model"],
+    apiUrl: outputIn(state as Exported, "apiUrl"),
+    connection: () => connectionOf(name, config, state as Exported),
+  };
+}
+
+/** As `pulumi config --json` prints it. */
+type Configured = Readonly<
+  Record<string, { readonly value?: string; readonly secret?: boolean } | undefined>
+>;
+
+const PREFIX = "inference-stack:";
+
+/** The project's own keys. Pure. */
+export function rawConfig(configured: Configured) {
+  const own = Object.entries(configured).flatMap(([key, entry]) =>
+    key.startsWith(PREFIX) && entry?.value !== undefined
+      ? [{ key: key.slice(PREFIX.length), value: entry.value, secret: entry.secret === true }]
+      : [],
+  );
+  return {
+    values: Object.fromEntries(own.map(({ key, value }) => [key, value])) as Record<string, string>,
+    secretKeys: new Set(own.flatMap(({ key, secret }) => (secret ? [key] : []))),
+  };
+}
+
+/**
+ * The registry that a stack is configured for. One that runs elsewhere is known from the settings alone;
+ * one that comes with the stack once that has brought it up. Pure, but for a `caFile`.
+ */
+export function connectionOf(name: string, config: StackConfig, state: Exported): Connection {
+  if (config.dependencies === "attach") return attachedConnection(name, config);
+  const found = config.dependencies === "deploy" ? registryIn(state) : undefined;
+  if (found !== undefined) {
+    const { model, modelAlias, modelStage, ...reached } = parseConnection(
+      found,
+      `the stack ${name}`,
+    );
+    return { ...reached, ...followed(config) };
+  }
+  const first =
+    config.dependencies === "deploy" ? "" : `${hint.setKey(name, "dependencies", "deploy")}, `;
+  throw new SetupError(
+    `the stack ${name} has no registry: bring it up with one (${first}${hint.up(name)}), or name a file with --connection`,
+  );
+}
+
+function outputIn({ deployment }: Exported, key: "apiUrl"): string | undefined {
+  const stack = deployment?.resources?.find(({ type }) => type === "pulumi:pulumi:Stack");
+  const value = stack?.outputs?.[key];
+  return typeof value === "string" ? value : undefined;
+}
