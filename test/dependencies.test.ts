@@ -37,6 +37,22 @@ const servedModel = async () =>
   z
     .looseObject({ name: z.string(), version: z.string().nullish(), digest: z.string() })
     .parse(await (await fetch(`${apiUrl}/model`)).json());
+const model = async (...args: string[]) => {
+  const { code, stdout, output } = await clone.run("npm", [
+    "run",
+    "-s",
+    "model",
+    "--",
+    ...args,
+    "--json",
+  ]);
+  expect(stdout, output).toMatch(/^\{/);
+  return { code, result: JSON.parse(stdout) as unknown };
+};
+const mlflowUrl = async () => {
+  const { stdout } = await clone.pulumi("stack", "output", "mlflowUrl", "-s", "dev");
+  return stdout.trim();
+};
 const setosa = async () => {
   const reply = await predict(apiUrl);
   expect(reply.status).toBe(200);
@@ -71,20 +87,130 @@ describe("dependencies: deploy", () => {
     expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
   });
 
-  test("publishes nothing outside, and a preview after it changes nothing", async () => {
+  test("publishes MLflow on loopback, the store nowhere, and a preview after it changes nothing", async () => {
+    const port = (part: string) => docker("port", clone.containers(part)[0] ?? "");
+    expect(port("s3")).toBe("");
+    expect(port("mlflow")).toBe(`5000/tcp -> ${new URL(await mlflowUrl()).host}`);
+    expect(port("mlflow")).toContain(" 127.0.0.1:");
     for (const part of ["mlflow", "s3"]) {
       const [id = ""] = clone.containers(part);
-      expect(docker("port", id)).toBe("");
       expect(docker("inspect", "-f", "{{json .Config.Env}}", id)).not.toMatch(/KEY|PASSWORD/);
     }
     const preview = await clone.pulumi("preview", "--expect-no-changes", "-s", "dev");
     expect(preview.code, preview.output).toBe(0);
   });
 
+  test("this machine's own clients use MLflow, for artifacts beyond its memory's share too", async () => {
+    const url = await mlflowUrl();
+    const [id = ""] = clone.containers("mlflow");
+    const inside = docker(
+      ...["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", id],
+    );
+    for (const base of [url, `http://localhost:${new URL(url).port}`, `http://${inside}:5000`]) {
+      const found = `${base}/api/2.0/mlflow/registered-models/get?name=iris`;
+      expect((await fetch(found)).status, base).toBe(200);
+    }
+    const foreign = await clone.run("curl", ["-sH", "Host: evil.example", `${url}/version`]);
+    expect(foreign.output).toMatch(/Invalid Host header/i);
+    const large = Buffer.alloc(100 * 1024 ** 2, "0123456789");
+    const artifact = `${url}/api/2.0/mlflow-artifacts/artifacts/mine/large.bin`;
+    const sent = await fetch(artifact, { method: "PUT", body: large });
+    expect(sent.status, await sent.text()).toBe(200);
+    const read = Buffer.from(await (await fetch(artifact)).arrayBuffer());
+    expect(read.equals(large)).toBe(true);
+  });
+
   test("npm run model reaches the registry by the stack's name", async () => {
-    const listed = await clone.run("npm", ["run", "-s", "model", "--", "list", "--json"]);
-    expect(listed.code, listed.output).toBe(0);
-    expect(listed.stdout).toContain('"production"');
+    expect(await model("list")).toMatchObject({
+      code: 0,
+      result: { versions: [{ aliases: ["production"] }] },
+    });
+  });
+
+  test("a model is named after its file, and what the stack would need to serve it is said", async () => {
+    const published = await model("publish", "test/models/mlp");
+    expect(published).toMatchObject({
+      code: 0,
+      result: { name: "mlp", version: "1", served: { outcome: "elsewhere", replicas: [] } },
+    });
+    expect(JSON.stringify(published.result)).toContain(
+      "the stack dev serves iris, not mlp. To have mlp served: `npx pulumi config set model mlp -s dev`",
+    );
+    expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
+  });
+
+  test("publish and promote end with what every replica made of the version", async () => {
+    const taken = await model("publish", "service/models/iris");
+    const served = { outcome: "served", replicas: [{ version: "2", state: "serves it" }] };
+    expect(taken).toMatchObject({ code: 0, result: { name: "iris", version: "2", served } });
+    expect(await servedModel()).toMatchObject({ version: "2" });
+    // It takes other features.
+    const refused = await model("publish", "test/models/mlp", "--name", "iris");
+    const state = "refused it";
+    expect(refused).toMatchObject({
+      code: 1,
+      result: { version: "3", served: { outcome: "refused", replicas: [{ version: "2", state }] } },
+    });
+    expect(JSON.stringify(refused.result)).toContain(
+      "`npx pulumi config set allowContractChange true -s dev`",
+    );
+    expect(await servedModel()).toMatchObject({ version: "2" });
+    const back = await clone.run("npm", ["run", "-s", "model", "--", "rollback"]);
+    expect(back.code, back.output).toBe(0);
+    expect(back.stdout).toMatch(
+      /inference-\S+ +2 +\S+Z +serves it\nthe replica serves iris version 2\n$/,
+    );
+  });
+
+  test("the rows of a file are predicted through the gateway, in its order", async () => {
+    const rows = [...Array(2500).keys()].map((i) => [5 + (i % 20) / 10, 3, 1.4 + (i % 50) / 10, 1]);
+    const names = ["sepal_length", "sepal_width", "petal_length", "petal_width"];
+    const file = join(clone.dir, ".state", "rows.csv");
+    writeFileSync(file, [names, ...rows].map((cells) => cells.join(",")).join("\n"));
+    const all = await clone.run("npm", ["run", "-s", "model", "--", "predict", file, "--json"]);
+    expect(all.code, all.output).toBe(0);
+    const results = all.stdout.trim().split("\n");
+    expect(results).toHaveLength(rows.length);
+    for (const at of [0, 999, 1000, 2499]) {
+      const row = Object.fromEntries(names.map((name, k) => [name, rows[at]?.[k]]));
+      const one = await fetch(`${apiUrl}/predict`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(row),
+      });
+      expect(JSON.parse(results[at] ?? "")).toEqual(await one.json());
+    }
+    writeFileSync(file, "sepal_length,colour\n5,red\n");
+    const wrong = await clone.run("npm", ["run", "-s", "model", "--", "predict", file]);
+    expect(wrong.code).toBe(1);
+    expect(wrong.output).toMatch(/^model: .*"colour", which POST \/predict does not take/);
+  });
+
+  test("takes bodies as large as its settings say, many of them at once", async () => {
+    await set({ maxBody: "14MB", maxRows: "100000" });
+    await up();
+    const row = {
+      ...{ sepal_length: 5.123456789012345, sepal_width: 3.523456789012345 },
+      ...{ petal_length: 1.423456789012345, petal_width: 0.223456789012345 },
+    };
+    const body = JSON.stringify(Array<typeof row>(100_000).fill(row));
+    expect(body.length).toBeGreaterThan(13e6);
+    const ask = async (body: string) => {
+      const headers = { "content-type": "application/json" };
+      const reply = await fetch(`${apiUrl}/predict`, { method: "POST", headers, body });
+      return [reply.status, ((await reply.json()) as unknown[]).length];
+    };
+    expect(await ask(body)).toEqual([200, 100_000]);
+    const part = JSON.stringify(Array<typeof row>(25_000).fill(row));
+    const several = Array.from({ length: 8 }, () => ask(part));
+    expect(await Promise.all(several)).toEqual(Array(8).fill([200, 25_000]));
+    const [id = ""] = clone.containers("service");
+    expect(docker("inspect", "-f", "{{.RestartCount}} {{.State.OOMKilled}}", id)).toBe("0 false");
+    await set({ memory: "128MB" });
+    const refused = await clone.pulumi("preview", "-s", "dev");
+    expect(refused.output).toContain("`npx pulumi config set memory 197MB -s dev`");
+    await set({ memory: "256MB" });
+    await unset("maxBody", "maxRows");
   });
 
   test("back to none keeps the models, and deploy again serves them without another", async () => {
@@ -95,7 +221,7 @@ describe("dependencies: deploy", () => {
     expect(volumes()).toHaveLength(2);
     await set({ dependencies: "deploy" });
     await up();
-    expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
+    expect(await servedModel()).toMatchObject({ name: "iris", version: "2" });
   });
 
   test("the registry in PostgreSQL survives a stack without it", async () => {
@@ -136,29 +262,19 @@ describe("dependencies: attach", () => {
     >[];
 
   test("serves a foreign MLflow's model, and leaves its network as it was", async () => {
-    const connection = {
-      mlflowUrl: "http://mlflow:5000",
-      s3Url: "http://s3:9000",
-      network: registry.network,
-      s3AccessKey: registry.accessKey,
-      s3SecretKey: registry.secretKey,
-    };
-    const file = join(clone.dir, ".state", "connection.json");
-    writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
-    const published = await clone.run("npm", [
-      ...["run", "-s", "model", "--", "publish", "service/models/iris", "--name", "iris"],
-      ...["--connection", file],
-    ]);
-    expect(published.code, published.output).toBe(0);
-    const before = inspect();
-
     await set({
       dependencies: "attach",
       dependencyNetwork: registry.network,
-      mlflowUrl: connection.mlflowUrl,
-      s3Url: connection.s3Url,
+      mlflowUrl: "http://mlflow:5000",
+      s3Url: "http://s3:9000",
     });
     await set({ s3AccessKey: registry.accessKey, s3SecretKey: registry.secretKey }, "--secret");
+    // The registry that it is set to use, which the stack that is up does not yet.
+    expect(await model("publish", "service/models/iris")).toMatchObject({
+      code: 0,
+      result: { name: "iris", version: "1", served: { outcome: "elsewhere" } },
+    });
+    const before = inspect();
     await up();
     await setosa();
     expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });

@@ -205,7 +205,12 @@ async function move(
     return 0;
   }
   const { version } = result as { version: string };
-  const verdict = await awaitVerdict(stack, { name, alias: moved, version }, onProgress);
+  const verdict = await awaitVerdict(
+    stack,
+    connection,
+    { name, alias: moved, version },
+    onProgress,
+  );
   print(text + describeVerdict(verdict), { served: verdict });
   return ["refused", "late"].includes(verdict.outcome) ? 1 : 0;
 }

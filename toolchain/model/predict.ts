@@ -49,7 +49,7 @@ async function send(url: string, rows: readonly string[], left = TRIES): Promise
   }
   const said = asJson(text);
   if (reply.ok && Array.isArray(said)) return { results: said as unknown[] };
-  return { status: reply.status, problem: (said ?? { title: text.slice(0, 200) }) as Problem };
+  return { status: reply.status, problem: said ?? { title: text.slice(0, 200) } };
 }
 
 function asJson(text: string): unknown {

@@ -4,8 +4,10 @@ import { label } from "../clone.mjs";
 import { identityOf, readState } from "../launcher/state.mjs";
 import { docker, dockerJson, ofStack } from "../../infra/engine.ts";
 import { askReplicas } from "../../infra/replica-requests.ts";
+import type { Connection } from "./connection.ts";
 import type { ModelStack } from "./stack.ts";
 import {
+  asksAnother,
   lateVerdict,
   replicaOf,
   servesAnother,
@@ -58,11 +60,13 @@ async function replicasOf(stack: string, wanted: Wanted): Promise<readonly Repli
  * may take by its settings.
  */
 export async function awaitVerdict(
-  { name: stack, config }: ModelStack,
+  { name: stack, config, asks }: ModelStack,
+  connection: Connection,
   wanted: Wanted,
   onProgress: (line: string) => void,
 ): Promise<Verdict> {
-  const another = servesAnother(stack, config, wanted);
+  const another =
+    servesAnother(stack, config, wanted) ?? (asks(connection) ? undefined : asksAnother(stack));
   if (another !== undefined) return { outcome: "elsewhere", sentence: another, replicas: [] };
   const begun = performance.now();
   const patience = LOAD_MS + 2 * config.registryInterval;

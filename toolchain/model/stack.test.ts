@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../infra/config.ts";
-import { connectionOf, rawConfig } from "./stack.ts";
+import { asksRegistry, connectionOf, rawConfig } from "./stack.ts";
 
 const attached = {
   "inference-stack:dependencies": { value: "attach", secret: false },
@@ -49,6 +49,15 @@ describe("the registry of a stack", () => {
       network: "own",
       model: "pipeline",
     });
+  });
+
+  test("is not asked before an `up` where another was", () => {
+    const theirs = connectionOf("dev", config(attached), {});
+    expect(asksRegistry(deployed(theirs), theirs)).toBe(true);
+    expect(
+      asksRegistry(deployed({ mlflowUrl: "http://mlflow:5000", network: "own" }), theirs),
+    ).toBe(false);
+    expect(asksRegistry({}, theirs)).toBe(false);
   });
 
   test.each([

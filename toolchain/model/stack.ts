@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { parseConfig, type StackConfig } from "../../infra/config.ts";
 import { attachedConnection, followed } from "../../infra/dependencies/connection.ts";
+import { given } from "../../infra/dependencies/settings.ts";
 import { hint } from "../../infra/hint.ts";
 import { root } from "../clone.mjs";
 import { SetupError } from "../errors.mjs";
@@ -18,6 +19,8 @@ export interface ModelStack {
   readonly apiUrl: string | undefined;
   /** @throws SetupError where the stack has no registry */
   readonly connection: () => Connection;
+  /** Whether the replicas that are up ask this registry, or another that was configured before. */
+  readonly asks: (connection: Connection) => boolean;
 }
 
 async function pulumi(...args: string[]): Promise<unknown> {
@@ -51,8 +54,9 @@ export async function modelStack(name: string): Promise<ModelStack> {
     name,
     config,
     model: raw.values["model"],
-    apiUrl: outputIn(state as Exported, "apiUrl"),
+    apiUrl: apiUrlIn(state as Exported),
     connection: () => connectionOf(name, config, state as Exported),
+    asks: (connection) => asksRegistry(state as Exported, connection),
   };
 }
 
@@ -84,11 +88,10 @@ export function connectionOf(name: string, config: StackConfig, state: Exported)
   if (config.dependencies === "attach") return attachedConnection(name, config);
   const found = config.dependencies === "deploy" ? registryIn(state) : undefined;
   if (found !== undefined) {
-    const { model, modelAlias, modelStage, ...reached } = parseConnection(
-      found,
-      `the stack ${name}`,
-    );
-    return { ...reached, ...followed(config) };
+    // What it followed at its last `up` may be another by now.
+    const { mlflowUrl, ...reached } = parseConnection(found, `the stack ${name}`);
+    const unfollowed = { model: undefined, modelAlias: undefined, modelStage: undefined };
+    return { mlflowUrl, ...given({ ...reached, ...unfollowed, ...followed(config) }) };
   }
   const first =
     config.dependencies === "deploy" ? "" : `${hint.setKey(name, "dependencies", "deploy")}, `;
@@ -97,8 +100,16 @@ export function connectionOf(name: string, config: StackConfig, state: Exported)
   );
 }
 
-function outputIn({ deployment }: Exported, key: "apiUrl"): string | undefined {
+/** Whether a stack was brought up with this registry. Pure. */
+export function asksRegistry(state: Exported, { mlflowUrl, network }: Connection): boolean {
+  const found = registryIn(state);
+  if (found === undefined) return false;
+  const up = parseConnection(found, "the stack's state");
+  return up.mlflowUrl === mlflowUrl && up.network === network;
+}
+
+function apiUrlIn({ deployment }: Exported): string | undefined {
   const stack = deployment?.resources?.find(({ type }) => type === "pulumi:pulumi:Stack");
-  const value = stack?.outputs?.[key];
+  const value = stack?.outputs?.apiUrl;
   return typeof value === "string" ? value : undefined;
 }

@@ -123,6 +123,10 @@ function wayOut(stack: string, reason: string): string {
     : `. To have it served nevertheless: ${command(stack)}, then ${hint.up(stack)}`;
 }
 
+/** Where replicas ask another registry than the one configured, or there are none yet. */
+export const asksAnother = (stack: string): string =>
+  `the stack ${stack} does not ask this registry yet: ${hint.up(stack)} has it do so`;
+
 /**
  * Why a stack that is configured so does not come to serve the version wanted, whatever its replicas do;
  * undefined where it does.
