@@ -12,5 +12,8 @@ export const hint = {
   setSecret: (stack: string, key: string) =>
     `\`npx pulumi config set --secret ${key} -s ${stack}\``,
   removeKey: (stack: string, key: string) => `\`npx pulumi config rm ${key} -s ${stack}\``,
+  /** Several of these, as one to be pasted. */
+  both: (...commands: readonly string[]) =>
+    `\`${commands.map((command) => command.replaceAll("`", "")).join(" && ")}\``,
   setup: "`npm run setup`",
 };

@@ -110,7 +110,9 @@ describe("dependencies: deploy", () => {
       const found = `${base}/api/2.0/mlflow/registered-models/get?name=iris`;
       expect((await fetch(found)).status, base).toBe(200);
     }
-    const foreign = await clone.run("curl", ["-sH", "Host: evil.example", `${url}/version`]);
+    const foreign = await clone.run("curl", [
+      ...["-sH", "Host: evil.example", `${url}/api/2.0/mlflow/registered-models/get?name=iris`],
+    ]);
     expect(foreign.output).toMatch(/Invalid Host header/i);
     const large = Buffer.alloc(100 * 1024 ** 2, "0123456789");
     const artifact = `${url}/api/2.0/mlflow-artifacts/artifacts/mine/large.bin`;
@@ -134,7 +136,7 @@ describe("dependencies: deploy", () => {
       result: { name: "mlp", version: "1", served: { outcome: "elsewhere", replicas: [] } },
     });
     expect(JSON.stringify(published.result)).toContain(
-      "the stack dev serves iris, not mlp. To have mlp served: `npx pulumi config set model mlp -s dev`",
+      "the stack dev serves iris, not mlp. To have mlp served: `npx pulumi config set model mlp -s dev && npx pulumi up -s dev`",
     );
     expect(await servedModel()).toMatchObject({ name: "iris", version: "1" });
   });
@@ -152,7 +154,7 @@ describe("dependencies: deploy", () => {
       result: { version: "3", served: { outcome: "refused", replicas: [{ version: "2", state }] } },
     });
     expect(JSON.stringify(refused.result)).toContain(
-      "`npx pulumi config set allowContractChange true -s dev`",
+      "`npx pulumi config set allowContractChange true -s dev && npx pulumi up -s dev`",
     );
     expect(await servedModel()).toMatchObject({ version: "2" });
     const back = await clone.run("npm", ["run", "-s", "model", "--", "rollback"]);

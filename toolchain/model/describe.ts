@@ -137,11 +137,8 @@ function agreementLines(agreement: z.infer<typeof checked>["agreement"]): string
 
 /** What replicas make of a version, for people: a table, and below it what is to be said. */
 export function describeVerdict({ replicas, sentence }: Verdict): string {
-  const rows = replicas.map(({ replica, version, state, since, reason }) => [
-    replica,
-    version ?? "-",
-    since ?? "-",
-    reason === undefined ? state : `${state}: ${reason}`,
+  const rows = replicas.map(({ replica, version, state, since }) => [
+    ...[replica, version ?? "-", since ?? "-", state],
   ]);
   const shown =
     rows.length === 0 ? "" : `${table([["replica", "version", "since", ""], ...rows])}\n`;

@@ -61,7 +61,7 @@ describe("the registry of a stack", () => {
   });
 
   test.each([
-    [{}, "`npx pulumi config set dependencies deploy -s dev`, `npx pulumi up -s dev`"],
+    [{}, "`npx pulumi config set dependencies deploy -s dev && npx pulumi up -s dev`"],
     [{ "inference-stack:dependencies": { value: "deploy" } }, "one (`npx pulumi up -s dev`)"],
   ])("of %j is none before it is up", (configured, way) => {
     expect(() => connectionOf("dev", config(configured), {})).toThrow(way);

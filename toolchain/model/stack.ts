@@ -93,10 +93,13 @@ export function connectionOf(name: string, config: StackConfig, state: Exported)
     const unfollowed = { model: undefined, modelAlias: undefined, modelStage: undefined };
     return { mlflowUrl, ...given({ ...reached, ...unfollowed, ...followed(config) }) };
   }
-  const first =
-    config.dependencies === "deploy" ? "" : `${hint.setKey(name, "dependencies", "deploy")}, `;
+  const up = hint.up(name);
+  const way =
+    config.dependencies === "deploy"
+      ? up
+      : hint.both(hint.setKey(name, "dependencies", "deploy"), up);
   throw new SetupError(
-    `the stack ${name} has no registry: bring it up with one (${first}${hint.up(name)}), or name a file with --connection`,
+    `the stack ${name} has no registry: bring it up with one (${way}), or name a file with --connection`,
   );
 }
 

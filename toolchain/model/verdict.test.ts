@@ -55,7 +55,7 @@ describe("the verdict of all replicas", () => {
     expect(judge(serves, serves)).toMatchObject({ outcome: "served" });
     expect(judge(serves, refuses)).toMatchObject({ outcome: "refused" });
     expect(judge(serves, refuses)?.sentence).toContain(
-      `: ${refusal}. To have it served nevertheless: \`npx pulumi config set allowContractChange true -s dev\`, then \`npx pulumi up -s dev\``,
+      `: ${refusal}. To have it served: \`npx pulumi config set allowContractChange true -s dev && npx pulumi up -s dev\``,
     );
   });
 
@@ -72,9 +72,12 @@ describe("the verdict of all replicas", () => {
 test.each([
   [{ model: "churn" }, undefined],
   [{ model: "churn", modelAlias: "production" }, undefined],
-  [{ model: "iris" }, "`npx pulumi config set model churn -s dev`, then `npx pulumi up -s dev`"],
+  [{ model: "iris" }, "`npx pulumi config set model churn -s dev && npx pulumi up -s dev`"],
   [{ model: "churn", modelAlias: "blue" }, "follows the alias blue of churn, not production"],
-  [{ model: "churn", modelStage: "Production" }, "`npx pulumi config rm modelStage -s dev`"],
+  [
+    { model: "churn", modelStage: "Production" },
+    "`npx pulumi config rm modelStage -s dev && npx pulumi config set modelAlias",
+  ],
 ] as const)("a stack set to %j", (config, says) => {
   const sentence = servesAnother(
     "dev",

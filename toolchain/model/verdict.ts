@@ -96,7 +96,8 @@ export function verdictOf(
     const sentence = `${replicas.length === 1 ? "the replica serves" : `all ${replicas.length} replicas serve`} ${name} version ${version}`;
     return { outcome: "served", sentence, replicas };
   }
-  const sentence = `${refused.length} of ${replicas.length} replicas refused ${name} version ${version}: ${refused[0]?.reason ?? ""}${wayOut(stack, refused[0]?.reason ?? "")}`;
+  const reasons = [...new Set(refused.map(({ reason = "" }) => reason))];
+  const sentence = `${refused.length} of ${replicas.length} replicas refused ${name} version ${version}: ${reasons.map((reason) => withWayOut(stack, reason)).join("; ")}`;
   return { outcome: "refused", sentence, replicas };
 }
 
@@ -111,16 +112,17 @@ export function lateVerdict(wanted: Wanted, replicas: readonly Replica[], waited
 }
 
 /** Settings that would have a refused version taken, by the words of a refusal. */
-const waysOut: readonly (readonly [RegExp, (stack: string) => string])[] = [
-  [/allowContractChange/, (stack) => hint.setKey(stack, "allowContractChange", "true")],
-  [/does not fit into memory/, (stack) => hint.setKey(stack, "memory", "512MB")],
+const waysOut: readonly (readonly [words: RegExp, key: string, value: string])[] = [
+  [/allowContractChange/, "allowContractChange", "true"],
+  [/does not fit into memory/, "memory", "512MB"],
 ];
 
-function wayOut(stack: string, reason: string): string {
-  const [, command] = waysOut.find(([words]) => words.test(reason)) ?? [];
-  return command === undefined
-    ? ""
-    : `. To have it served nevertheless: ${command(stack)}, then ${hint.up(stack)}`;
+/** A replica's reason, with commands that can be pasted: it does not know what its stack is called. */
+function withWayOut(stack: string, reason: string): string {
+  const [, key, value] = waysOut.find(([words]) => words.test(reason)) ?? [];
+  if (key === undefined || value === undefined) return reason;
+  const commands = hint.both(hint.setKey(stack, key, value), hint.up(stack));
+  return `${reason.replaceAll("<stack>", stack)}. To have it served: ${commands}`;
 }
 
 /** Where replicas ask another registry than the one configured, or there are none yet. */
@@ -138,13 +140,13 @@ export function servesAnother(
 ): string | undefined {
   const up = hint.up(stack);
   if (config.model !== name) {
-    return `the stack ${stack} serves ${config.model}, not ${name}. To have ${name} served: ${hint.setKey(stack, "model", name)}, then ${up}`;
+    return `the stack ${stack} serves ${config.model}, not ${name}. To have ${name} served: ${hint.both(hint.setKey(stack, "model", name), up)}`;
   }
   if (config.modelStage !== undefined) {
-    return `the stack ${stack} follows the stage ${config.modelStage} of ${name}, which is moved in MLflow. To have it follow the alias: ${hint.removeKey(stack, "modelStage")}, ${hint.setKey(stack, "modelAlias", alias)}, then ${up}`;
+    return `the stack ${stack} follows the stage ${config.modelStage} of ${name}, which is moved in MLflow. To have it follow the alias: ${hint.both(hint.removeKey(stack, "modelStage"), hint.setKey(stack, "modelAlias", alias), up)}`;
   }
   const follows = config.modelAlias ?? "production";
   return follows === alias
     ? undefined
-    : `the stack ${stack} follows the alias ${follows} of ${name}, not ${alias}. To have it follow that: ${hint.setKey(stack, "modelAlias", alias)}, then ${up}`;
+    : `the stack ${stack} follows the alias ${follows} of ${name}, not ${alias}. To have it follow that: ${hint.both(hint.setKey(stack, "modelAlias", alias), up)}`;
 }
