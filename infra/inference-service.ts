@@ -36,22 +36,15 @@ export interface InferenceServiceArgs {
   readonly startFirst: boolean;
   readonly config: Pick<
     StackConfig,
-    "platform" | "cpus" | "memory" | "replicas" | "overcommit" | Told
+    "platform" | "cpus" | "memory" | "replicas" | "deadline" | "overcommit" | Told
   >;
 }
 
 /** The keys of a stack that are settings of the service under the same name. */
 type Told =
-  | "deadline"
-  | "maxBody"
-  | "maxRows"
-  | "batching"
-  | "logLevel"
-  | "allowContractChange"
-  | "registryInterval";
+  "maxBody" | "maxRows" | "batching" | "logLevel" | "allowContractChange" | "registryInterval";
 
 const serviceSettings = (config: Pick<StackConfig, Told>): Readonly<Record<Told, unknown>> => ({
-  deadline: `${config.deadline}ms`,
   maxBody: `${config.maxBody}B`,
   maxRows: config.maxRows,
   batching: config.batching,
@@ -90,9 +83,10 @@ export class InferenceService extends pulumi.ComponentResource {
             // A replica cannot find out what image it runs in; who measures it asks it for that.
             content: pulumi.output(image).apply((running) =>
               JSON.stringify({
-                host: "0.0.0.0",
-                image: running,
                 ...serviceSettings(config),
+                host: "0.0.0.0",
+                deadline: `${config.deadline}ms`,
+                image: running,
                 ...(dependencies?.settings ?? { modelFile: EMBEDDED }),
               }),
             ),

@@ -129,6 +129,18 @@ describe("dependencies: deploy", () => {
     });
   });
 
+  test("check tells beforehand what a model takes, and registers nothing", async () => {
+    const checked = await model("check", "test/models/mlp");
+    expect(checked).toMatchObject({
+      code: 0,
+      result: { columns: { feature_0: { kind: "number" } } },
+    });
+    const refused = await clone.run("npm", ["run", "-s", "model", "--", "check", "README.md"]);
+    expect(refused.code, refused.output).toBe(1);
+    const listed = await clone.run("npm", ["run", "-s", "model", "--", "list", "--name", "mlp"]);
+    expect(listed.output).toContain("there is no registered model mlp");
+  });
+
   test("a model is named after its file, and what the stack would need to serve it is said", async () => {
     const published = await model("publish", "test/models/mlp");
     expect(published).toMatchObject({

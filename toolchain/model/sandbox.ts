@@ -44,6 +44,10 @@ const HARDENED = [
 /** The longest a job may take, in ms; one with a backup, from one thing that it says to the next. */
 const PATIENCE_MS = 15 * 60_000;
 
+const EGRESS = "http://egress:3128";
+/** MLflow's client makes records of its own where it has no address, even if nothing is asked of it. */
+const NOWHERE = { mlflowUrl: "http://mlflow.invalid" };
+
 /** What the result begins with where standard output is a backup. */
 const RESULT = "result: ";
 
@@ -141,10 +145,8 @@ async function fillStage(
   stage: string,
   { request, connection, model, sample, backup }: Job,
 ): Promise<string[]> {
-  const content = {
-    ...request,
-    ...(connection ? { connection: { ...connection, proxy: "http://egress:3128" } } : {}),
-  };
+  const reached = connection === undefined ? NOWHERE : { ...connection, proxy: EGRESS };
+  const content = { ...request, connection: reached };
   await writeFile(join(stage, "request.json"), JSON.stringify(content), { mode: 0o600 });
   await symlink(code("python"), join(stage, "code"));
   const names = ["code", "request.json"];
