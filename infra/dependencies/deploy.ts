@@ -53,8 +53,8 @@ const script = (name: string): WorkloadFile => ({
 
 /**
  * MLflow, its database where it has one of its own, and an S3 store on a network of their own. Only
- * MLflow is published, and on loopback alone: it asks nobody who they are. Their data survives as `keepData` says. With `s3Url` configured, artifacts go to
- * that store instead of a new one.
+ * MLflow is published, and on loopback alone: it asks nobody who they are. Their data survives as
+ * `keepData` says. With `s3Url` configured, artifacts go to that store instead of a new one.
  */
 export class DeployedDependencies extends pulumi.ComponentResource implements Dependencies {
   readonly settings: Readonly<Record<string, string>>;

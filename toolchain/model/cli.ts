@@ -278,6 +278,11 @@ function handIn(source: string, sample: string | undefined): Pick<Job, "model" |
   };
 }
 
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // Who reads has enough, as `head` does.
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
