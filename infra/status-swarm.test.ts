@@ -72,7 +72,10 @@ test("tells nodes, services and tasks, the ended ones after their successors", (
 
 test("gives requests to the tasks that run", () => {
   expect(status.tasks.map(({ requests }) => requests)).toEqual([30, null, 10]);
-  const text = renderStatus({ stack: "swarm", containers: [], networks: [], swarm: status });
+  const text = renderStatus({
+    ...{ stack: "swarm", containers: [], networks: [], models: [] },
+    swarm: status,
+  });
   expect(text).toMatch(/stack-inference\.1 on host-a +30 +75\.0%/);
   expect(text).toContain("rollback_completed");
 });

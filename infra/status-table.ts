@@ -1,5 +1,6 @@
 import { label } from "../toolchain/clone.mjs";
 import { hint } from "./hint.ts";
+import type { ModelStatus } from "./replica-models.ts";
 import { countOf } from "./replica-requests.ts";
 import type { SwarmStatus } from "./status-swarm.ts";
 
@@ -149,13 +150,17 @@ function swarmTables({ nodes, services, tasks }: SwarmStatus): string[] {
   ];
 }
 
+const refusedText = ({ refused }: ModelStatus): string =>
+  refused === undefined ? "-" : `version ${refused.version}: ${refused.reason}`;
+
 export function renderStatus(status: {
   readonly stack: string;
   readonly containers: readonly ContainerStatus[];
   readonly networks: readonly NetworkStatus[];
+  readonly models: readonly ModelStatus[];
   readonly swarm: SwarmStatus | null;
 }): string {
-  const { stack, containers, networks, swarm } = status;
+  const { stack, containers, networks, models, swarm } = status;
   if (containers.length === 0 && swarm === null) {
     return `${stack}: nothing runs. Bring it up with ${hint.up(stack)}.`;
   }
@@ -188,6 +193,11 @@ export function renderStatus(status: {
     table([
       ["network", "driver", "who is on it"],
       ...networks.map((n) => [n.name, n.driver, n.members.join(", ") || "-"]),
+    ]),
+    "",
+    table([
+      ["model", "version", "replicas", "refused"],
+      ...models.map((m) => [m.name, m.version, String(m.replicas), refusedText(m)]),
     ]),
     "",
     table([["replica", "requests", "share", ""], ...shares]),

@@ -5,7 +5,8 @@ import { settingsStacks } from "../toolchain/launcher/settings.mjs";
 import { identityOf, readState } from "../toolchain/launcher/state.mjs";
 import { docker, dockerJson, engineInfo, ofStack } from "./engine.ts";
 import { complain, UserError } from "./errors.ts";
-import { replicaRequests } from "./replica-requests.ts";
+import { type ModelStatus, modelStatus } from "./replica-models.ts";
+import { askReplicas, replicaRequests } from "./replica-requests.ts";
 import {
   inspectServices,
   inspectTasks,
@@ -25,8 +26,8 @@ import {
 
 const help = `Usage: npm run status [-- --stack <name>] [--json]
 
-What runs where: containers with limits, versions and health, networks and who is on them, and how
-many requests each replica has served; on Swarm also its nodes, services and the history of their
+What runs where: containers with limits, versions and health, networks and who is on them, the model
+that replicas serve, and how many requests each has served; on Swarm also its nodes, services and the history of their
 tasks. All stacks of this clone, or one.
 
   --stack, -s   only this stack
@@ -43,6 +44,8 @@ async function inspect<T>(kind: "container" | "network", ids: readonly string[])
 
 async function networks(containers: readonly Inspected[]): Promise<NetworkStatus[]> {
   const names = new Set(containers.flatMap((c) => Object.keys(c.NetworkSettings.Networks)));
+  // All that have no network are on it, whoever they belong to.
+  names.delete("none");
   return (await inspect<InspectedNetwork>("network", [...names])).map(networkStatus);
 }
 
@@ -50,13 +53,15 @@ export interface StackStatus {
   readonly stack: string;
   readonly containers: readonly ContainerStatus[];
   readonly networks: readonly NetworkStatus[];
+  readonly models: readonly ModelStatus[];
   /** Null where the stack has no Swarm services. */
   readonly swarm: SwarmStatus | null;
 }
 
 async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackStatus> {
   const identity = identityOf(readState(stack));
-  if (identity === undefined) return { stack, containers: [], networks: [], swarm: null };
+  if (identity === undefined)
+    return { stack, containers: [], networks: [], models: [], swarm: null };
   const mine = ofStack(identity);
   const ids = (await docker("ps", "-aq", ...mine)).split("\n").filter(Boolean);
   const containers = await inspect<Inspected>("container", ids);
@@ -65,6 +70,8 @@ async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackS
     ({ Config, State }) => Config.Labels[label.part] === "loadtest" && State.Running,
   );
   const requests = loadtest === undefined ? new Map() : await replicaRequests(loadtest.Id);
+  const models =
+    loadtest === undefined ? [] : await askReplicas(loadtest.Id, "/model").catch(() => []);
   return {
     stack,
     containers: containers
@@ -73,6 +80,7 @@ async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackS
       .map((c) => containerStatus(c, requests))
       .sort((a, b) => a.part.localeCompare(b.part) || a.name.localeCompare(b.name)),
     networks: await networks(containers),
+    models: modelStatus(models.map(([, said]) => said)),
     swarm:
       services.length === 0
         ? null
