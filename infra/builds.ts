@@ -1,8 +1,8 @@
 import { baseImages } from "../toolchain/versions.mjs";
 import { type BuildContext, bundle } from "./bundle.ts";
 import type { StackConfig } from "./config.ts";
-import { type DependencyImages, dependencyImages } from "./dependencies/images.ts";
-import { type BaseImage, baseImage } from "./preflight.ts";
+import { type DependencyImages, dependencyImages, unpicklerImage } from "./dependencies/images.ts";
+import { type BaseImage, baseImage, type Found } from "./preflight.ts";
 
 /** The images that this project builds, and the folder each is described in. */
 const sources = { service: "service", gateway: "infra/gateway", loadtest: "loadtest" } as const;
@@ -20,6 +20,8 @@ export type Builds = Readonly<Record<Exclude<BuiltPart, "service">, Build>> & {
   readonly service: Build | undefined;
   /** Only where the stack brings MLflow and S3. */
   readonly dependencies?: DependencyImages | undefined;
+  /** Id of the image that converts models, where there are some to convert. */
+  readonly unpickler?: string | undefined;
 };
 
 async function prepare(part: BuiltPart): Promise<Build> {
@@ -28,12 +30,16 @@ async function prepare(part: BuiltPart): Promise<Build> {
 }
 
 /** Makes the build contexts on the host; nothing is built yet. @throws UserError */
-export async function prepareBuilds(config: StackConfig): Promise<Builds> {
-  const [service, gateway, loadtest, dependencies] = await Promise.all([
+export async function prepareBuilds(
+  config: StackConfig,
+  { converts }: Pick<Found, "converts">,
+): Promise<Builds> {
+  const [service, gateway, loadtest, dependencies, unpickler] = await Promise.all([
     config.image === undefined ? prepare("service") : undefined,
     prepare("gateway"),
     prepare("loadtest"),
     config.dependencies === "deploy" ? dependencyImages(config) : undefined,
+    converts ? unpicklerImage() : undefined,
   ]);
-  return { service, gateway, loadtest, dependencies };
+  return { service, gateway, loadtest, dependencies, unpickler };
 }

@@ -70,6 +70,34 @@ export async function bundle(source: string): Promise<BuildContext> {
   }
 }
 
+/** One file of a program, as text that Node takes on its standard input. @throws UserError */
+export async function bundleScript(source: string): Promise<string> {
+  try {
+    const { outputFiles } = await build({
+      entryPoints: [join(root, source)],
+      ...forNode,
+      write: false,
+    });
+    return outputFiles[0]?.text ?? "";
+  } catch (cause) {
+    throw new UserError(`${source} cannot be put together: ${String(cause)}`, { cause });
+  }
+}
+
+const forNode = {
+  absWorkingDir: root,
+  bundle: true,
+  minify: false,
+  platform: "node",
+  target: "node24",
+  format: "esm",
+  // Libraries written as CommonJS ask for `require`, which an ES module has not got.
+  banner: {
+    js: 'import { createRequire as requireFor } from "node:module"; const require = requireFor(import.meta.url);',
+  },
+  logLevel: "error",
+} as const;
+
 const builds = join(stateDir, "build");
 
 /** How long a context that is not asked for any more is kept: an update that uses it may go on. */
@@ -123,20 +151,10 @@ async function fill(dir: string, source: string): Promise<ImageRecipe["base"]> {
       entryPoints: entryPoints.map(([out, path]) => ({ in: join(from, path), out })),
       outdir: app,
       outExtension: { ".js": ".mjs" },
-      absWorkingDir: root,
-      bundle: true,
+      ...forNode,
       // What is imported only when it is needed stays out of memory until then.
       splitting: true,
-      minify: false,
-      platform: "node",
-      target: "node24",
-      format: "esm",
       external: [...(recipe.external ?? [])],
-      // Libraries written as CommonJS ask for `require`, which an ES module has not got.
-      banner: {
-        js: 'import { createRequire as requireFor } from "node:module"; const require = requireFor(import.meta.url);',
-      },
-      logLevel: "error",
     });
   }
   const browser = Object.entries(recipe.browser ?? {});

@@ -139,6 +139,8 @@ const keys = {
   model: key(text, "iris"),
   modelAlias: optional(name),
   modelStage: optional(choice("None", "Staging", "Production", "Archived")),
+  /** For `attach`: what a pickle was converted to is registered beside it, in somebody's registry. */
+  registerConverted: key(boolean, false),
   /** The one budget of a request, milliseconds; only the service rejects by it. */
   deadline: key(parseDuration, 10_000, "10s"),
   /** Whether a version that would break its callers may replace the one that serves. */
@@ -307,6 +309,11 @@ function contradictions(stack: string, config: StackConfig): string[] {
       : []),
     ...(config.dependencies === "attach" && !given("mlflowUrl")
       ? ["dependencies is attach but mlflowUrl is not set: set mlflowUrl to MLflow's address."]
+      : []),
+    ...(config.registerConverted && config.dependencies !== "attach"
+      ? [
+          `registerConverted is true but dependencies is ${config.dependencies}: set dependencies to attach or remove registerConverted.`,
+        ]
       : []),
     ...(config.overcommit && config.platform !== "swarm"
       ? [

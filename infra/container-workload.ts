@@ -43,14 +43,22 @@ export function containerArgs(
     // As much as memory: no swap.
     memorySwap: args.memory,
     labels: labelList(args.stack, args.part),
-    networksAdvanced: args.networks.map(({ network, alias }) => ({
-      name: network.name,
-      ...(alias === undefined ? {} : { aliases: [alias] }),
-    })),
+    ...(args.networks.length === 0
+      ? { networkMode: "none" }
+      : {
+          networksAdvanced: args.networks.map(({ network, alias }) => ({
+            name: network.name,
+            ...(alias === undefined ? {} : { aliases: [alias] }),
+          })),
+        }),
     mounts: [
       // Volumes without a name go with their container.
       ...(args.volumes ?? []).map((target) => ({ type: "volume", target })),
-      ...data.map(({ source, target }) => ({ type: "volume", source, target })),
+      ...[...data, ...(args.shared ?? [])].map(({ source, target }) => ({
+        type: "volume",
+        source,
+        target,
+      })),
       ...(files
         ? [{ type: "volume", source: files.source, target: files.target, readOnly: true }]
         : []),

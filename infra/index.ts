@@ -1,6 +1,5 @@
 import "./native-stacks.ts";
 import * as pulumi from "@pulumi/pulumi";
-import { identityOf } from "../toolchain/launcher/state.mjs";
 import { noteBegun } from "./begun.ts";
 import { birthOf, stateAtHand } from "./birth.ts";
 import { prepareBuilds } from "./builds.ts";
@@ -18,14 +17,14 @@ async function main(stack: string) {
   const engine = await engineInfo();
   const state = await stateAtHand();
   const birth = await birthOf(state, engine, config.engine);
-  const found = await preflight(stack, identityOf(state), config, engine);
+  const found = await preflight(stack, state, config, engine);
   if (!found.startFirst) {
     await pulumi.log.warn(
       `${config.replicas} replicas fill the Swarm's nodes: an update stops a replica before it starts the ` +
         "next. One replica less, or smaller ones, leave room for the next to start first.",
     );
   }
-  const builds = await prepareBuilds(config);
+  const builds = await prepareBuilds(config, found);
   if (!pulumi.runtime.isDryRun()) {
     await cleanUp(stack, state, engine);
     noteBegun(birth.origin, engine);

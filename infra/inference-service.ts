@@ -81,15 +81,17 @@ export class InferenceService extends pulumi.ComponentResource {
           {
             path: settingsFile,
             // A replica cannot find out what image it runs in; who measures it asks it for that.
-            content: pulumi.output(image).apply((running) =>
-              JSON.stringify({
-                ...serviceSettings(config),
-                host: "0.0.0.0",
-                deadline: `${config.deadline}ms`,
-                image: running,
-                ...(dependencies?.settings ?? { modelFile: EMBEDDED }),
-              }),
-            ),
+            content: pulumi
+              .all([image, pulumi.output(dependencies?.settings ?? { modelFile: EMBEDDED })])
+              .apply(([running, registry]) =>
+                JSON.stringify({
+                  ...serviceSettings(config),
+                  host: "0.0.0.0",
+                  deadline: `${config.deadline}ms`,
+                  image: running,
+                  ...registry,
+                }),
+              ),
           },
           ...(dependencies?.files ?? []),
         ],

@@ -16,6 +16,7 @@ export interface TrafficNetwork extends Network {
   readonly serviceName: pulumi.Input<string>;
   readonly gatewayName: pulumi.Input<string>;
   readonly loadtestName: pulumi.Input<string>;
+  readonly converterName: pulumi.Input<string>;
   /** The Swarm, where the stack makes one: it goes last, when nothing of the stack is on any network. */
   readonly swarm: readonly pulumi.Resource[];
 }
@@ -61,6 +62,7 @@ export function trafficNetwork(
       serviceName: ownName(stack, "inference"),
       gatewayName: ownName(stack, "gateway"),
       loadtestName: ownName(stack, "loadtest"),
+      converterName: ownName(stack, "converter"),
       swarm: [],
     };
   }
@@ -71,6 +73,7 @@ export function trafficNetwork(
     serviceName: "inference",
     gatewayName: "gateway",
     loadtestName: "loadtest",
+    converterName: "converter",
     swarm,
   };
 }

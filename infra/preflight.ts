@@ -1,5 +1,8 @@
 import { leastMemoryMB, LEAST_MB } from "../service/sizing.ts";
+import { identityOf, type State } from "../toolchain/launcher/state.mjs";
 import type { StackConfig } from "./config.ts";
+import { hasConverter } from "./converter.ts";
+import { checkRecords } from "./dependencies/records.ts";
 import { checkReachable } from "./dependencies/reachable.ts";
 import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
@@ -116,20 +119,23 @@ export async function baseImage(tag: string): Promise<BaseImage> {
 export interface Found {
   /** There is room for a replica to start before another stops. */
   readonly startFirst: boolean;
+  /** What the registry has is converted on the way to the replicas. */
+  readonly converts: boolean;
 }
 
 /**
  * Finds out what would go wrong later, while nothing is changed yet.
  * @param stack its name
- * @param identity of the stack, where its state has one
+ * @param state what is recorded of the stack, where there is something
  * @throws UserError
  */
 export async function preflight(
   stack: string,
-  identity: string | undefined,
+  state: State | undefined,
   config: StackConfig,
   engine: EngineInfo,
 ): Promise<Found> {
+  const identity = identityOf(state);
   checkLeast(stack, config);
   let startFirst = true;
   if (config.platform === "swarm") {
@@ -143,6 +149,9 @@ export async function preflight(
   }
   await checkNetwork(stack, config);
   await checkPorts(stack, identity, config);
-  await checkReachable(stack, config);
-  return { startFirst };
+  const answers = await checkReachable(stack, config);
+  const records = answers ? await checkRecords(stack, config) : undefined;
+  // Who has a converter keeps it: it hands on what needs none, and a later version may need it again.
+  const converts = records === true || (config.dependencies === "attach" && hasConverter(state));
+  return { startFirst, converts };
 }

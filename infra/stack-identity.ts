@@ -15,7 +15,9 @@ export type Part =
   | "mlflow"
   | "s3"
   | "postgres"
-  | "relay";
+  | "relay"
+  | "converter"
+  | "unpickler";
 
 /** Who a stack is on an engine that it shares with others. */
 export interface StackIdentity {

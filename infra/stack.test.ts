@@ -58,6 +58,7 @@ async function declare(
   values: Record<string, string> = {},
   secretKeys: string[] = [],
   watch?: pulumi.ResourceTransformation,
+  more: Partial<Builds> = {},
 ) {
   const config = parseConfig({ stack: "dev", values, secretKeys: new Set(secretKeys) });
   if (watch) {
@@ -71,6 +72,7 @@ async function declare(
     ...(config.dependencies === "deploy"
       ? { dependencies: { mlflow: "sha256:mlflow", s3: "sha256:s3", postgres: "sha256:pg" } }
       : {}),
+    ...more,
   });
   await new Promise<void>((resolve) => {
     pulumi.all(Object.values(outputs).map((value) => value as unknown)).apply(() => {
@@ -434,6 +436,71 @@ describe("dependencies that run elsewhere", () => {
   test("on the network of the traffic are joined once", async () => {
     await declare({ ...attached, network: "proyecto2_default" }, ["mlflowToken"]);
     expect(networks("service")[0]).toHaveLength(1);
+  });
+});
+
+describe("a registry that has pickles", () => {
+  const attached = {
+    dependencies: "attach",
+    dependencyNetwork: "proyecto2_default",
+    mlflowUrl: "http://mlflow:5000",
+    mlflowToken: "hidden-token",
+    model: "credit",
+    modelStage: "Production",
+  };
+  const converting = () =>
+    declare(attached, ["mlflowToken"], undefined, { unpickler: "sha256:python" });
+
+  test("has a converter before it, which replicas take for their registry", async () => {
+    const { registry, mlflowUrl } = await converting();
+    expect(settings()).toMatchObject({
+      mlflowUrl: "http://converter:5000",
+      model: "credit",
+      modelStage: "Production",
+    });
+    expect(networks("service")[0]).toHaveLength(1);
+    expect(Object.keys(files("inference"))).toEqual(["settings.json"]);
+    expect(networks("converter")[0]).toEqual([
+      { name: expect.stringMatching(/-traffic$/) as string, aliases: ["converter"] },
+      { name: "proyecto2_default" },
+    ]);
+    expect(files("converter")).toMatchObject({ "mlflow-token": "hidden-token" });
+    // Who publishes still does to the registry itself.
+    expect(mlflowUrl).toBe("http://mlflow:5000");
+    expect(await value(pulumi.output(registry))).toMatchObject({ mlflowUrl });
+  });
+
+  test("is unpickled without network, credentials or anything that lasts", async () => {
+    await converting();
+    const [unpickler] = part("unpickler");
+    expect(unpickler?.inputs).toMatchObject({
+      image: "sha256:python",
+      networkMode: "none",
+      user: "10001:10001",
+      readOnly: true,
+      capabilities: { drops: ["ALL"] },
+      memory: 2048,
+      memorySwap: 2048,
+      tmpfs: { "/tmp": expect.stringContaining("noexec") as string },
+    });
+    expect(unpickler?.inputs["networksAdvanced"]).toBeUndefined();
+    expect(JSON.stringify(files("unpickler"))).not.toContain("hidden-token");
+    const mounts = (name: string) =>
+      (part(name)[0]?.inputs["mounts"] as { target: string }[]).map(({ target }) => target);
+    expect(mounts("unpickler")).toEqual(["/data", "/run/unpickler"]);
+    expect(mounts("converter")).toEqual(["/var/cache/inference", "/data", "/run/inference"]);
+    const exchange = of("docker:index/volume:Volume").find(
+      ({ name }) => name === "converter-exchange",
+    );
+    expect(exchange?.inputs["driverOpts"]).toMatchObject({
+      type: "tmpfs",
+      o: expect.stringMatching(/size=.*noexec/) as string,
+    });
+  });
+
+  test("has none where nothing is to be converted", async () => {
+    await declare(attached, ["mlflowToken"]);
+    expect([...part("converter"), ...part("unpickler")]).toEqual([]);
   });
 });
 

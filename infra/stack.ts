@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Builds, BuiltPart } from "./builds.ts";
 import type { StackConfig } from "./config.ts";
+import { converted } from "./converter.ts";
 import { bringDependencies, type Dependencies } from "./dependencies/index.ts";
 import { Gateway } from "./gateway.ts";
 import { AppImage } from "./images.ts";
@@ -27,7 +28,7 @@ export function declareStack(
   birth: Birth,
   config: StackConfig,
   builds: Builds,
-  { startFirst }: Found = { startFirst: true },
+  { startFirst }: Pick<Found, "startFirst"> = { startFirst: true },
 ) {
   const stack = declareIdentity(name, birth);
   const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
@@ -42,9 +43,16 @@ export function declareStack(
   const brought = bringDependencies(stack, config, builds.dependencies, {
     dependsOn: [...network.swarm],
   });
-  const dependencies =
-    config.platform === "swarm" ? relayed(stack, brought, gatewayImage, network) : brought;
+  const dependencies = reached();
 
+  /** Dependencies as replicas reach them. */
+  function reached(): Dependencies | undefined {
+    if (brought !== undefined && builds.unpickler !== undefined) {
+      const args = { stack, image: serviceImage, unpickler: builds.unpickler, network, config };
+      return converted("converter", { ...args, dependencies: brought });
+    }
+    return config.platform === "swarm" ? relayed(stack, brought, gatewayImage, network) : brought;
+  }
   const where = onSwarm(config);
   const service = new InferenceService(
     "inference",

@@ -57,6 +57,7 @@ async function declare(
   values: Record<string, string> = {},
   secretKeys: string[] = [],
   startFirst = true,
+  more: Partial<Builds> = {},
 ) {
   const config = parseConfig({
     stack: "swarm",
@@ -66,7 +67,7 @@ async function declare(
   const birth = { origin: "0a1b2c3d", engine: "ENGINE" };
   const images = { mlflow: "sha256:mlflow", s3: "sha256:s3" };
   const dependencies = config.dependencies === "deploy" ? { dependencies: images } : {};
-  declareStack("swarm", birth, config, { ...builds, ...dependencies }, { startFirst });
+  declareStack("swarm", birth, config, { ...builds, ...dependencies, ...more }, { startFirst });
   // Until the last resource is registered, which nothing announces.
   for (let before = -1; before !== declared.length;) {
     before = declared.length;
@@ -180,6 +181,30 @@ describe("the declared swarm stack", () => {
     for (const network of ["network", "dependencies", "relay"]) {
       expect(names.indexOf(network)).toBeGreaterThan(names.indexOf("swarm"));
     }
+  });
+
+  test("has a registry of pickles reached through a converter, and no relay beside it", async () => {
+    const attached = {
+      ...{ dependencies: "attach", dependencyNetwork: "proyecto2_default" },
+      mlflowUrl: "http://mlflow:5000",
+    };
+    await declare(attached, [], true, { unpickler: "sha256:python" });
+    const containers = of("docker:index/container:Container").map(({ name }) => name);
+    expect(containers.filter((name) => /^(relay|converter|unpickler)/.test(name)).sort()).toEqual([
+      "converter-0",
+      "unpickler-0",
+    ]);
+    const [traffic] = of("docker:index/network:Network");
+    expect(of("docker:index/network:Network")).toHaveLength(1);
+    expect(traffic?.inputs).toMatchObject({ driver: "overlay", attachable: true });
+    const converter = of("docker:index/container:Container").find(
+      ({ name }) => name === "converter-0",
+    );
+    expect(converter?.inputs["networksAdvanced"]).toEqual([
+      { name: traffic?.inputs["name"], aliases: ["converter"] },
+      { name: "proyecto2_default" },
+    ]);
+    expect(service("inference").taskSpec.networksAdvanceds).toHaveLength(1);
   });
 
   test("hardens every task as far as Swarm has it", async () => {

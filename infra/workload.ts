@@ -21,6 +21,7 @@ export interface WorkloadArgs {
   readonly memory: MiB;
   /** Where it may run on several nodes: each keeps as much free for it as its limits allow it. */
   readonly reserve?: boolean;
+  /** None: it has no network at all. */
   readonly networks: readonly {
     readonly network: Network;
     readonly alias?: pulumi.Input<string>;
@@ -31,6 +32,8 @@ export interface WorkloadArgs {
   readonly volumes?: readonly string[];
   /** The same, but one for all replicas and their successors; `keep`: it survives `destroy` too. */
   readonly data?: readonly { readonly target: string; readonly keep: boolean }[];
+  /** Volumes that it has in common with another workload of its engine. */
+  readonly shared?: readonly { readonly source: pulumi.Input<string>; readonly target: string }[];
   /** Folders in memory that it may write to, and their size. */
   readonly scratch?: Readonly<Record<string, MiB>>;
   /** Kernel settings of its own network. */

@@ -11,7 +11,7 @@ import type { DependencyImages } from "./images.ts";
 /** Where models come from, wherever that runs. */
 export interface Dependencies {
   /** Settings of the service beyond those it always has. */
-  readonly settings: Readonly<Record<string, string>>;
+  readonly settings: Readonly<Record<string, pulumi.Input<string>>>;
   /** Credentials, as files beside the settings. */
   readonly files: readonly WorkloadFile[];
   /** What each replica joins to reach them, without a name of its own on it. */

@@ -24,25 +24,22 @@ for (const given of process.argv.slice(1)) {
   socket.once("connect", () => end("ok")).once("error", (error) => end(error.code));
 }`;
 
+/** Arguments of `docker run` for something short that looks at what is on `network`. */
+export const probing = (network: string | undefined, memory: string): string[] => [
+  ...["--rm", "--pull", "never", "--network", network ?? "bridge"],
+  ...["--label", `${label.folder}=${folderId}`],
+  ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+  ...["--user", "65534:65534", "--memory", memory, "--memory-swap", memory, "--pids-limit", "64"],
+  baseImages.node,
+];
+
 /** Connects to each address from a short-lived container on `network`, else on the engine's own. */
 async function probe(
   urls: readonly string[],
   network: string | undefined,
 ): Promise<ReadonlyMap<string, Failure>> {
   const said = await docker(
-    ...[
-      "run",
-      "--rm",
-      "--pull",
-      "never",
-      "--network",
-      network ?? "bridge",
-      "--label",
-      `${label.folder}=${folderId}`,
-    ],
-    ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-    ...["--user", "65534:65534", "--memory", "96m", "--memory-swap", "96m", "--pids-limit", "64"],
-    ...[baseImages.node, "node", "-e", PROBE, "--", ...urls],
+    ...["run", ...probing(network, "96m"), "node", "-e", PROBE, "--", ...urls],
   );
   return new Map(
     said.split("\n").map((line) => {
@@ -90,13 +87,14 @@ export function judge(
 
 /**
  * Finds out whether the hosts of dependencies that run elsewhere exist, before anything changes.
+ * @returns whether all of them answer
  * @throws UserError
  */
 export async function checkReachable(
   stack: string,
   config: Pick<StackConfig, "dependencies" | "dependencyNetwork" | "mlflowUrl" | "s3Url">,
-): Promise<void> {
-  if (config.dependencies !== "attach") return;
+): Promise<boolean> {
+  if (config.dependencies !== "attach") return false;
   const targets = (["mlflowUrl", "s3Url"] as const).flatMap((key) => {
     const url = config[key];
     return url === undefined ? [] : [{ key, url }];
@@ -109,13 +107,14 @@ export async function checkReachable(
     await pulumi.log.warn(`whether ${urls.join(" and ")} exist could not be found out: ${message}`);
     return undefined;
   });
-  if (results === undefined) return;
+  if (results === undefined) return false;
   const network = name === undefined ? undefined : { name, members: await membersOf(name) };
   for (const target of targets) {
     const verdict = judge(stack, target, results.get(target.url), network);
     if (verdict?.severity === "error") throw new UserError(verdict.text);
     if (verdict) await pulumi.log.warn(verdict.text);
   }
+  return urls.every((url) => results.get(url) === undefined);
 }
 
 async function membersOf(network: string): Promise<string[]> {

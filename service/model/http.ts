@@ -121,7 +121,7 @@ export function createHttp(settings: HttpSettings): Http {
   };
 }
 
-function authorizationHeader(credentials: Credentials): Record<string, string> {
+export function authorizationHeader(credentials: Credentials): Record<string, string> {
   switch (credentials.kind) {
     case "none":
       return {};

@@ -21,6 +21,8 @@ export interface RegistrySettings {
     | undefined;
   /** PEM of a private certificate authority for MLflow and S3. */
   readonly ca?: string;
+  /** Whether models of any flavor are read, and not only those with an ONNX file. */
+  readonly anyFlavor?: boolean;
   /** Where models are kept over restarts; replicas may share it. */
   readonly cacheDirectory: string;
   /** Most bytes of one model. */
@@ -68,7 +70,7 @@ export function openRegistry(settings: RegistrySettings): ModelSource {
 }
 
 interface Parts {
-  readonly settings: Pick<RegistrySettings, "mlflowUrl" | "reference">;
+  readonly settings: Pick<RegistrySettings, "mlflowUrl" | "reference" | "anyFlavor">;
   readonly stores: Stores;
   readonly store: ModelStore;
   readonly maxModelBytes: number;
@@ -77,7 +79,7 @@ interface Parts {
 
 function createSource(parts: Parts): ModelSource {
   const { settings, stores, store, maxModelBytes, downloadTimeoutMs } = parts;
-  const { mlflowUrl, reference } = settings;
+  const { mlflowUrl, reference, anyFlavor = false } = settings;
   const { kind } = reference.pointer;
   const note = `serving-${hash(mlflowUrl.href, reference.name, kind, pointerName(reference))}`;
   const keyOf = ({ name, version, source }: ModelVersion): string =>
@@ -92,7 +94,8 @@ function createSource(parts: Parts): ModelSource {
       signal,
     );
     const names = files.map((file) => file.path);
-    if (!names.includes("MLmodel") || !names.some((name) => name.endsWith(".onnx")))
+    const isOnnx = names.includes("MLmodel") && names.some((name) => name.endsWith(".onnx"));
+    if (!isOnnx && !anyFlavor)
       throw new RegistryError(
         `${version.name} version ${version.version} is no ONNX model; ` +
           `npm run model -- publish models:/${version.name}/${version.version} makes one of it`,

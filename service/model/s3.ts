@@ -61,7 +61,7 @@ export async function listBucket(
 type Client = Awaited<ReturnType<typeof connect>>;
 
 /** The client library costs 18 MB of memory: it is read by those alone that use S3 directly. */
-async function connect({ url, region, accessKey, secretKey, ca }: S3Settings) {
+export async function connect({ url, region, accessKey, secretKey, ca }: S3Settings) {
   const { Client } = await import("minio");
   const authorities = trustedAuthorities(ca);
   return new Client({
@@ -103,16 +103,17 @@ async function openObject(
 }
 
 function s3Error(cause: unknown, url: URL): RegistryError {
-  if (cause instanceof RegistryError) return cause;
-  const code =
-    typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "";
+  // What broke off a listing may be the store's own word.
+  const said = cause instanceof RegistryError ? cause.cause : cause;
+  const code = typeof said === "object" && said !== null && "code" in said ? String(said.code) : "";
   const missing = code === "NoSuchBucket" || code === "NoSuchKey";
   const hint =
     code === "SignatureDoesNotMatch" || code === "InvalidAccessKeyId"
       ? " (check the access key and the secret key given for S3)"
       : "";
   const denied = code === "AccessDenied" || hint !== "";
-  return new RegistryError(`S3 at ${url.host}: ${reasonOf(cause) || code}${hint}`, {
+  if (cause instanceof RegistryError && !missing && !denied) return cause;
+  return new RegistryError(`S3 at ${url.host}: ${reasonOf(said) || code}${hint}`, {
     cause,
     permanent: missing || denied,
     ...(denied ? { status: 403 } : {}),

@@ -67,6 +67,16 @@ export async function checkFits(
   }
 }
 
+/**
+ * Loads the model in `folder` once, in a process of its own that is gone afterwards.
+ * Throws Error with the reason when it does not load.
+ */
+export async function tryOut(folder: string): Promise<void> {
+  const outcome = await trial(folder);
+  if (outcome === undefined) throw new Error("a trial of it ran out of memory or of time");
+  if ("refusal" in outcome) throw new Error(outcome.refusal);
+}
+
 /** Undefined when the kernel ended it, or it took too long. */
 const trial = (path: string): Promise<Outcome | undefined> =>
   new Promise((resolve, reject) => {
