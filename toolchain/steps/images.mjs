@@ -39,41 +39,44 @@ const recipeLabel = "inference-stack.recipe";
 
 const recipesDir = join(toolchainDir, "images");
 
-/** @returns {Promise<string[]>} short names of all recipes */
-export async function recipeNames() {
-  const files = await readdir(recipesDir);
+/**
+ * @param {string} [folder] with recipes that no set-up makes
+ * @returns {Promise<string[]>} short names of all recipes
+ */
+export async function recipeNames(folder = recipesDir) {
+  const files = await readdir(folder);
   return files.flatMap((file) => (file.endsWith(".mjs") ? [file.slice(0, -4)] : [])).sort();
 }
 
 /**
  * @param {string[]} names
+ * @param {string} [folder]
  * @throws {SetupError} when one of them has no recipe
  */
-export async function knownRecipes(names) {
-  const known = await recipeNames();
+export async function knownRecipes(names, folder) {
+  const known = await recipeNames(folder);
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) {
     throw new SetupError(`there is no image ${unknown}: choose from ${known.join(", ")}`);
   }
 }
 
-/** @param {string} name @returns {Promise<Recipe>} */
-const load = async (name) =>
-  (await import(pathToFileURL(join(recipesDir, `${name}.mjs`)).href)).default;
+/** @param {string} file @returns {Promise<Recipe>} */
+const load = async (file) => (await import(pathToFileURL(file).href)).default;
 
 /**
  * Sees to images by name, for callers outside the set-up.
  *
  * @param {string[]} names such as "base-node"
- * @param {{ consent?: Consent, log?: Log }} [options]
+ * @param {{ consent?: Consent, log?: Log, folder?: string }} [options] folder: of the recipes, where
+ *   they are none of a set-up's
  */
-export async function ensureImages(names, { consent = { yes: false }, log = console.log } = {}) {
-  const { done, tasks } = await images(
-    names,
-    forcedSource(process.env.TOOLCHAIN_SOURCE),
-    consent,
-    log,
-  );
+export async function ensureImages(
+  names,
+  { consent = { yes: false }, log = console.log, folder } = {},
+) {
+  const forced = forcedSource(process.env.TOOLCHAIN_SOURCE);
+  const { done, tasks } = await images(names, forced, consent, log, folder);
   return [...done, ...(await runTasks(tasks))];
 }
 
@@ -84,12 +87,13 @@ export async function ensureImages(names, { consent = { yes: false }, log = cons
  * @param {Source | undefined} forced
  * @param {Consent} consent
  * @param {Log} log
+ * @param {string} [folder] of the recipes
  * @returns {Promise<{ done: Outcome[], tasks: Task[] }>}
  */
-export async function images(names, forced, consent, log) {
-  if (names) await knownRecipes(names);
+export async function images(names, forced, consent, log, folder = recipesDir) {
+  if (names) await knownRecipes(names, folder);
   const recipes = await Promise.all(
-    (names ?? (await recipeNames())).map(async (name) => withKeys(name, await load(name))),
+    (names ?? (await recipeNames(folder))).map((name) => withKeys(name, folder)),
   );
   const states = await Promise.all(
     recipes
@@ -137,10 +141,12 @@ export async function images(names, forced, consent, log) {
 
 /** @typedef {{ name: string, recipe: Recipe, keys: Record<Source, string> }} Keyed */
 
-/** @param {string} name @param {Recipe} recipe @returns {Promise<Keyed>} */
-async function withKeys(name, recipe) {
+/** @param {string} name @param {string} folder @returns {Promise<Keyed>} */
+async function withKeys(name, folder) {
+  const file = join(folder, `${name}.mjs`);
+  const recipe = await load(file);
   const { image, upstream, config, inputs = [] } = recipe;
-  const files = [join(recipesDir, `${name}.mjs`), join(toolchainDir, "debian.mjs"), ...inputs];
+  const files = [file, join(toolchainDir, "debian.mjs"), ...inputs];
   const words = [image, config, versions.debian, versions.node, process.arch];
   return {
     name,

@@ -1,4 +1,7 @@
-"""Writes requirements.lock: every wheel that requirements.in needs, by version and digest."""
+"""Writes requirements.lock: every wheel that requirements.in needs, by version and digest.
+
+lock.py [FOLDER]: where both are, unless beside this file.
+"""
 
 import json
 import subprocess
@@ -6,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
 GLIBC = ["2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17"]
 HEADER = """\
 # What runs in the image, the same on every machine: wheels for CPython 3.11 on Linux, x86-64 and
