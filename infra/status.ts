@@ -70,8 +70,7 @@ async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackS
     ({ Config, State }) => Config.Labels[label.part] === "loadtest" && State.Running,
   );
   const requests = loadtest === undefined ? new Map() : await replicaRequests(loadtest.Id);
-  const models =
-    loadtest === undefined ? [] : await askReplicas(loadtest.Id, "/model").catch(() => []);
+  const models = loadtest === undefined ? [] : await askReplicas(loadtest.Id, "/model");
   return {
     stack,
     containers: containers
@@ -80,7 +79,7 @@ async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackS
       .map((c) => containerStatus(c, requests))
       .sort((a, b) => a.part.localeCompare(b.part) || a.name.localeCompare(b.name)),
     networks: await networks(containers),
-    models: modelStatus(models.map(([, said]) => said)),
+    models: modelStatus(models.flatMap(([, said]) => said ?? [])),
     swarm:
       services.length === 0
         ? null

@@ -8,14 +8,7 @@ import { ensureImages } from "../../toolchain/steps/images.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 import mlflow2 from "../images/mlflow-2.mjs";
 import { until } from "./service.ts";
-
-/** What a version predicts in the hands of whoever trained it; all three as long as each other. */
-export interface Truth {
-  readonly rows: readonly Readonly<Record<string, unknown>>[];
-  readonly labels: readonly unknown[];
-  /** By class, in the order of the classes. */
-  readonly probabilities: readonly (readonly number[])[];
-}
+import type { Truth } from "./truth.ts";
 
 export interface SomebodysMlflow {
   readonly network: string;
@@ -113,19 +106,33 @@ export async function somebodysMlflow(version: keyof typeof kinds): Promise<Some
       if (!reply.ok) throw new Error(`their MLflow ${version} said ${reply.status}: ${text}`);
       return text === "OK" ? text : JSON.parse(text);
     };
-    await until("their MLflow is up", async () => (await rest("/health")) === "OK", 180_000);
+    await until(
+      "their MLflow is up, or has ended",
+      async () => {
+        const state = await docker("inspect", "--format", "{{.State.Running}}", members.mlflow);
+        return state === "false" || (await rest("/health").catch(() => "")) === "OK";
+      },
+      180_000,
+    );
     const script = await readFile(join(root, "test/support/somebodys_models.py"), "utf8");
     const trained = await docker(
       ...["run", "--rm", `--network=${network}`, "--memory=2g", marked, ...settings],
       ...[image, "python3", "-c", script],
     );
-    const truth = JSON.parse(trained) as { iris_forest: Record<string, Truth> };
+    const truth = JSON.parse(trained.split("\n").at(-1) ?? "") as {
+      iris_forest: Record<string, Truth>;
+    };
     const api = "/api/2.0/mlflow";
     return {
       ...{ network, mlflowUrl, s3Url, bucket, accessKey, secretKey },
       truth: truth.iris_forest,
       async promote(name, number) {
-        const move = { name, version: number, stage: "Production", archive_existing_versions: true };
+        const move = {
+          name,
+          version: number,
+          stage: "Production",
+          archive_existing_versions: true,
+        };
         await rest(`${api}/model-versions/transition-stage`, move);
       },
       async alias(name, alias, number) {
@@ -154,7 +161,9 @@ export async function somebodysMlflow(version: keyof typeof kinds): Promise<Some
       remove,
     };
   } catch (error) {
-    const said = await docker("logs", "--tail=50", members.mlflow).catch(String);
+    const said = await run("sh", ["-c", `docker logs --tail=50 ${members.mlflow} 2>&1`]).catch(
+      String,
+    );
     await remove().catch(() => undefined);
     throw new Error(`somebody's MLflow ${version} did not come up; it said: ${said}`, {
       cause: error,
