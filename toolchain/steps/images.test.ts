@@ -6,6 +6,8 @@ import { delimiter, join } from "node:path";
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
+import { root } from "../clone.mjs";
+import { messageOf } from "../errors.mjs";
 import { baseImages } from "../versions.mjs";
 import { images } from "./images.mjs";
 
@@ -69,4 +71,13 @@ test("an image without a recipe is refused before anything is asked", async () =
     "there is no image nonesuch: choose from base-haproxy",
   );
   await expect(readFile(join(dir, "asked"))).rejects.toThrow();
+});
+
+test("a recipe of another folder is asked for by that folder alone, as no set-up makes it", async () => {
+  const folder = join(root, "test/images");
+  const plan = (from?: string) =>
+    images(["mlflow-2"], "download", { yes: false }, silent, from).catch(messageOf);
+  // There it is known, and what keeps it from being pulled is that nobody publishes it.
+  expect(await plan(folder)).toContain("mlflow-2: no published image serves");
+  expect(await plan()).toContain("there is no image mlflow-2");
 });
