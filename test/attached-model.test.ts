@@ -15,7 +15,7 @@ let apiUrl: string;
 let older: SomebodysMlflow;
 let newer: SomebodysMlflow;
 
-const MODEL = "iris_forest";
+const MODEL = "iris_species";
 
 const set = async (values: Readonly<Record<string, string>>) => {
   for (const [key, value] of Object.entries(values)) {

@@ -19,9 +19,10 @@ export interface SomebodysMlflow {
   readonly accessKey: string;
   readonly secretKey: string;
   /**
-   * Of the model `iris_forest`, by version. Version 1 was logged with a signature and an input example, 2
-   * with a signature, 3 with neither, and 4 is an estimator of their own. Beside it they have `draft`,
-   * in no stage and under no alias, and `house_rules`, of the python_function flavor alone.
+   * Of the model `iris_species`, by version. Version 1, a pipeline, was logged with a signature and an
+   * input example; 2, a forest, with a signature; 3 with neither; 4, with both, is an estimator of their
+   * own. Beside it they have `draft`, in no stage and under no alias, and `house_rules`, of the
+   * python_function flavor alone.
    */
   readonly truth: Readonly<Record<string, Truth>>;
   /** Moves a version into the stage Production, and what was there out of it. */
@@ -120,12 +121,12 @@ export async function somebodysMlflow(version: keyof typeof kinds): Promise<Some
       ...[image, "python3", "-c", script],
     );
     const truth = JSON.parse(trained.split("\n").at(-1) ?? "") as {
-      iris_forest: Record<string, Truth>;
+      iris_species: Record<string, Truth>;
     };
     const api = "/api/2.0/mlflow";
     return {
       ...{ network, mlflowUrl, s3Url, bucket, accessKey, secretKey },
-      truth: truth.iris_forest,
+      truth: truth.iris_species,
       async promote(name, number) {
         const move = {
           name,

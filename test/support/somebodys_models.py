@@ -62,15 +62,16 @@ def flowers():
 
 def main():
     table, labels, rows = flowers()
-    forest = RandomForestClassifier(50, random_state=0).fit(table, labels)
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=0.05)).fit(table, labels)
-    other = RandomForestClassifier(20, max_depth=2, random_state=1).fit(table, labels)
+    forest = RandomForestClassifier(50, random_state=0).fit(table, labels)
+    shallow = RandomForestClassifier(20, max_depth=2, random_state=1).fit(table, labels)
     signature = {"signature": infer_signature(table, forest.predict(table))}
+    example = {**signature, "input_example": table[:5]}
     versions = [
-        ("iris_forest", forest, {**signature, "input_example": table[:5]}),
-        ("iris_forest", pipeline, signature),
-        ("iris_forest", other, {}),
-        ("iris_forest", Nearest().fit(table, labels), signature),
+        ("iris_species", pipeline, example),
+        ("iris_species", forest, signature),
+        ("iris_species", shallow, {}),
+        ("iris_species", Nearest().fit(table, labels), example),
         ("draft", forest, signature),
     ]
     truth = {}
