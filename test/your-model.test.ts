@@ -56,35 +56,44 @@ afterAll(() => {
   clone.remove();
 });
 
+/** What the section has people type first. */
+const lines = () => {
+  const [block = []] = typedIn(readFileSync(join(clone.dir, "README.md"), "utf8"), "Your model");
+  return block;
+};
+
+async function typed(line: string) {
+  // Pulumi asks whoever sits there.
+  const result = await clone.run("bash", ["-c", line], { PULUMI_SKIP_CONFIRMATIONS: "true" });
+  expect(result.code, `${line}\n${result.output}`).toBe(0);
+  return result;
+}
+
 test("its lines end with the pipeline in service: 100 rows as the original", async () => {
-  const [lines = []] = typedIn(readFileSync(join(clone.dir, "README.md"), "utf8"), "Your model");
-  expect(lines.join("\n")).toMatch(/model -- publish pipeline\.pkl --sample rows\.csv/);
-  for (const line of lines) {
-    // Pulumi asks whoever sits there.
-    const { code, output } = await clone.run("bash", ["-c", line], {
-      PULUMI_SKIP_CONFIRMATIONS: "true",
-    });
-    expect(code, `${line}\n${output}`).toBe(0);
-  }
+  expect(lines().slice(-2)).toEqual([
+    expect.stringMatching(/^npm run loadtest -- --users 200 /),
+    expect.stringMatching(/^npm run capacity -- --users 200 --slo 'p95<500ms,failures=0'$/),
+  ]);
+  expect(lines().join("\n")).toMatch(
+    /^npm run model -- publish pipeline\.pkl --sample rows\.csv$/m,
+  );
+  for (const line of lines().slice(0, -2)) await typed(line);
   expect(truth.rows).toHaveLength(100);
   expect(await differences(apiUrl, truth)).toEqual([]);
 });
 
 test("200 users of it see no failure", async () => {
-  const flags = ["--users", "200", "--spawn-rate", "100", "--run-time", "15s", "--json"];
-  const load = await clone.run("npm", ["run", "-s", "loadtest", "--", ...flags]);
-  expect(load.code, load.output).toBe(0);
-  expect(load.stdout).toContain("/predict");
+  const { stdout } = await typed(`${lines().at(-2) ?? ""} --only-summary`);
+  expect(stdout).toMatch(/^POST +\/predict +[1-9]\d+ +0 \(0\.00%\)/m);
 });
 
 test("a small search ends with a certificate", async () => {
-  // As in the search of the embedded model: one step is far more than enough, one far less.
-  const { code, stdout, output } = await clone.run("npm", [
-    ...["run", "-s", "capacity", "--", "--users", "200", "--spawn-rate", "100"],
-    ...["--slo", "p95<2s,failures=0", "--cpus", "0.01,0.5", "--memory", "256MB", "--replicas", "1"],
-    ...["--settle", "3s", "--steady", "6s", "--repeats", "1", "--json"],
-  ]);
-  expect(code, output).toBe(0);
+  // As for the embedded model: one step is far more than this load needs, one far less.
+  const { stdout } = await typed(
+    `${(lines().at(-1) ?? "").replace("npm run", "npm run -s").replace("500ms", "2s")} ` +
+      "--spawn-rate 100 --cpus 0.01,0.5 --memory 256MB --replicas 1 " +
+      "--settle 3s --steady 6s --repeats 1 --json",
+  );
   const { certificate } = JSON.parse(stdout) as ReportData;
   expect(certificate).toMatchObject({ complete: true, winner: { cpus: 0.5 } });
 });
