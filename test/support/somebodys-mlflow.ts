@@ -10,6 +10,18 @@ import mlflow2 from "../images/mlflow-2.mjs";
 import { until } from "./service.ts";
 import type { Truth } from "./truth.ts";
 
+/** All that is somebody's, to be compared with what it was. */
+export interface Theirs {
+  /** As the engine describes it. */
+  readonly network: { readonly Containers: Readonly<Record<string, unknown>> };
+  /** The containers: what they were made with, where they are on networks and since when they run. */
+  readonly members: readonly unknown[];
+  readonly models: unknown;
+  readonly versions: unknown;
+  /** In the bucket: names with their digests. */
+  readonly objects: readonly string[];
+}
+
 export interface SomebodysMlflow {
   readonly network: string;
   /** Addresses on the network. */
@@ -28,8 +40,7 @@ export interface SomebodysMlflow {
   /** Moves a version into the stage Production, and what was there out of it. */
   promote(model: string, version: string): Promise<void>;
   alias(model: string, alias: string, version: string): Promise<void>;
-  /** All that is theirs: the network, who is on it and how, what is registered and what is stored. */
-  snapshot(): Promise<unknown>;
+  snapshot(): Promise<Theirs>;
   remove(): Promise<void>;
 }
 
@@ -140,7 +151,9 @@ export async function somebodysMlflow(version: keyof typeof kinds): Promise<Some
         await rest(`${api}/registered-models/alias`, { name, alias, version: number });
       },
       async snapshot() {
-        const [net] = JSON.parse(await docker("network", "inspect", network)) as unknown[];
+        const [described] = JSON.parse(await docker("network", "inspect", network)) as [
+          Theirs["network"],
+        ];
         const containers = JSON.parse(await docker("inspect", ...Object.values(members))) as {
           readonly Config: unknown;
           readonly HostConfig: unknown;
@@ -148,7 +161,7 @@ export async function somebodysMlflow(version: keyof typeof kinds): Promise<Some
           readonly State: { readonly StartedAt: string };
         }[];
         return {
-          network: net,
+          network: described,
           members: containers.map(({ Config, HostConfig, NetworkSettings, State }) => ({
             ...{ Config, HostConfig, NetworkSettings, startedAt: State.StartedAt },
           })),
