@@ -138,11 +138,16 @@ describe("MLflow 2.22.5, by stage", () => {
 
   test("a version promoted there at 200 requests/s is taken over, and no request fails", async () => {
     const load = steadyLoad(apiUrl, JSON.stringify(older.truth["1"]?.rows[0]), 200);
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    await older.promote(MODEL, "2");
-    await serves("2");
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    const answers = await load.stop();
+    const takenOver = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+      await older.promote(MODEL, "2");
+      await serves("2");
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    };
+    const answers = await takenOver().then(load.stop, async (error: unknown) => {
+      await load.stop();
+      throw error;
+    });
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
     expect(answers.length).toBeGreaterThan(400);
     expect(new Set(answers.map(({ body }) => body)).size).toBe(2);
