@@ -37,6 +37,9 @@ class Agreement:
     def share(self):
         return self.agreed / self.rows
 
+    def report(self):
+        return dataclasses.asdict(self)
+
 
 @dataclasses.dataclass
 class Converted:

@@ -1,7 +1,7 @@
 """Runs one request about registered models; alone in a container, as unpickling runs foreign code.
 
-A job is a folder: `request.json`, for `publish` also what is published under `model/` and perhaps
-sample rows under `sample/`; for `import` a backup is read beside it, twice. Progress goes to standard
+A job is a folder: `request.json`, for `publish` and `check` (which does the same, but registers
+nothing) also the model under `model/` and perhaps sample rows under `sample/`; for `import` a backup is read beside it, twice. Progress goes to standard
 error, the result as JSON to standard output, which `export` writes its backup to: its result is the
 last line of progress, after `result: `. Ends with 1, and one message, when the request cannot be
 carried out.
@@ -20,9 +20,8 @@ def say(line):
     print(line, file=sys.stderr, flush=True)
 
 
-def connect(request):
+def connect(given):
     """MLflow's client reads its connection from the environment; nobody else sees this one's."""
-    given = request["connection"]
     settings = {
         "MLFLOW_TRACKING_URI": given["mlflowUrl"],
         "MLFLOW_TRACKING_USERNAME": given.get("mlflowUser"),
@@ -58,7 +57,8 @@ def connect(request):
 def main(folder, passes):
     warnings.filterwarnings("ignore")
     request = json.loads((folder / "request.json").read_text())
-    connect(request)
+    if "connection" in request:
+        connect(request["connection"])
     # Standard output is the result's or the backup's alone, whatever a library prints.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -66,7 +66,11 @@ def main(folder, passes):
 
     registry = Registry(request.get("name"))
     command = request["command"]
-    if command == "publish":
+    if command == "check":
+        from publish import check
+
+        result = check(request, folder, say)
+    elif command == "publish":
         from publish import publish
 
         result = publish(request, folder, registry, say)

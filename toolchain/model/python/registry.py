@@ -2,7 +2,9 @@
 
 import json
 
+import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
 from refused import Refused
@@ -53,6 +55,23 @@ class Registry:
                 for each in sorted(found, key=lambda each: int(each.version), reverse=True)
             ],
         }
+
+    def log(self, folder, facts):
+        """The files of `folder` as a logged model of a run of its own, with what was found out."""
+        mlflow.set_experiment(EXPERIMENT)
+        with mlflow.start_run(run_name=f"publish {self.name}") as run:
+            ids = run.info.experiment_id, run.info.run_id
+            logged = self.client.create_logged_model(ids[0], name="model", source_run_id=ids[1])
+            described = Model.load(str(folder))
+            described.run_id, described.model_id = ids[1], logged.model_id
+            described.artifact_path = logged.artifact_location
+            described.save(str(folder / "MLmodel"))
+            self.client.log_model_artifacts(logged.model_id, str(folder))
+            self.client.finalize_logged_model(logged.model_id, "READY")
+            if agreement := facts["agreement"]:
+                mlflow.log_dict(agreement, "agreement.json")
+                mlflow.log_metric("agreement", agreement["agreed"] / agreement["rows"])
+        return logged
 
     def register(self, model_id, run_id, tags):
         try:
