@@ -1,23 +1,38 @@
 """Rows to check a conversion with: read, made more, or made up from what the model has learned."""
 
+import json
+
 import numpy as np
 import pandas as pd
 from sklearn import impute, preprocessing
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
 
-from convert import is_text
+from columns import kind_of
 from refused import Refused
+from steps import categories_in, meets
 
 ROWS = 1000
+# Integers of so few values are drawn among them; others between the least and the greatest.
+FEW = 20
+
+
+def read_lines(path):
+    return pd.DataFrame([json.loads(line) for line in path.read_text().splitlines() if line.strip()])
+
+
+READERS = {
+    ".csv": pd.read_csv,
+    ".json": pd.read_json,
+    ".ndjson": read_lines,
+    ".parquet": pd.read_parquet,
+}
 
 
 def read(path):
-    """Rows from a CSV, JSON or Parquet file; its columns are the model's."""
-    readers = {".csv": pd.read_csv, ".json": pd.read_json, ".parquet": pd.read_parquet}
-    reader = readers.get(path.suffix.lower())
+    """Rows from a file; its columns are the model's."""
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise Refused(f"sample rows are read from .csv, .json and .parquet files, not {path.name}")
+        allowed = ", ".join(READERS)
+        raise Refused(f"sample rows are read from {allowed} files, not {path.name}")
     try:
         return reader(path)
     except Exception as error:
@@ -34,29 +49,75 @@ def match(sample, model):
     missing = [name for name in names if name not in sample.columns]
     if missing:
         raise Refused(f"the sample rows have no column {', '.join(map(repr, missing))}")
-    return sample[list(names)]
+    return plain(sample[list(names)])
 
 
-def widen(sample, rows=ROWS):
-    """At least `rows` rows: those given, then mixtures of them with a little noise on numbers."""
+def plain(table):
+    """`table` with numpy's types where pandas has its own that hold gaps."""
+    kept = {}
+    for name in table.columns:
+        column = table[name]
+        masked = isinstance(column.dtype, pd.api.extensions.ExtensionDtype) and hasattr(
+            column.dtype, "numpy_dtype"
+        )
+        if masked and pd.api.types.is_bool_dtype(column.dtype):
+            column = column.astype(object).where(column.notna(), np.nan)
+        elif masked:
+            column = column.astype(np.float64 if column.isna().any() else column.dtype.numpy_dtype)
+        kept[name] = column
+    return pd.DataFrame(kept)
+
+
+def accepted(model, table):
+    """Which rows of `table` the model predicts by itself, and why it refuses the first other one."""
+
+    def ask(rows):
+        try:
+            model.predict(table[rows] if isinstance(table, np.ndarray) else table.iloc[rows])
+            return [], None
+        except Exception as error:  # noqa: BLE001 -- a model may refuse in any way
+            if len(rows) == 1:
+                return [rows[0]], f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        half = len(rows) // 2
+        first, why = ask(rows[:half])
+        second, also = ask(rows[half:])
+        return first + second, why or also
+
+    refused, why = ask(np.arange(len(table)))
+    kept = np.setdiff1d(np.arange(len(table)), refused)
+    return (table[kept] if isinstance(table, np.ndarray) else table.iloc[kept]), refused, why
+
+
+def widen(sample, model, rows=ROWS):
+    """At least `rows` rows: those given, then mixtures of them with a little noise on numbers that are
+    not categories."""
     missing = rows - len(sample)
     if missing <= 0:
         return sample
-    random = np.random.default_rng(0)
     if not isinstance(sample, pd.DataFrame):
-        extra = widen(pd.DataFrame(sample), rows)
+        extra = widen(pd.DataFrame(sample), model, rows)
         return extra.to_numpy(dtype=sample.dtype)
-    extra = {}
-    for name in sample.columns:
-        column = sample[name]
-        drawn = column.iloc[random.integers(0, len(column), missing)].reset_index(drop=True)
-        if not is_text(column) and not pd.api.types.is_bool_dtype(column.dtype):
-            spread = column.std() if len(column) > 1 else max(1.0, abs(float(column.iloc[0]))) / 4
-            noisy = drawn + random.normal(0, 0.3, missing) * (0 if pd.isna(spread) else spread)
-            whole = pd.api.types.is_integer_dtype(column.dtype)
-            drawn = noisy.round().astype(column.dtype) if whole else noisy.astype(column.dtype)
-        extra[name] = drawn
+    random = np.random.default_rng(0)
+    encoded = categories_in(model, list(sample.columns))
+    extra = {name: more(sample[name], missing, random, name in encoded) for name in sample.columns}
     return pd.concat([sample, pd.DataFrame(extra)], ignore_index=True)
+
+
+def more(column, count, random, encoded):
+    """`count` more values of a column: never a category that nobody has seen."""
+    drawn = column.iloc[random.integers(0, len(column), count)].reset_index(drop=True)
+    kind = kind_of(column)
+    if encoded or kind not in ("integer", "number") or column.dtype == object:
+        return drawn
+    low, high = column.min(), column.max()
+    if kind == "integer" and column.nunique() <= FEW:
+        return drawn
+    # One value has no spread; its neighbourhood is all there is to try.
+    spread = column.std() if low < high else max(1.0, abs(float(low))) / 4
+    noisy = drawn + random.normal(0, 0.3, count) * (0 if pd.isna(spread) else spread)
+    if low < high:
+        noisy = noisy.clip(low, high)
+    return noisy.round().astype(column.dtype) if kind == "integer" else noisy.astype(column.dtype)
 
 
 def invent(model, rows=ROWS):
@@ -67,7 +128,10 @@ def invent(model, rows=ROWS):
         raise Refused("this model does not say what it was fitted with: give --sample rows.csv")
     columns = list(range(width)) if names is None else list(names)
     learned = {}
-    remember(model, columns, learned)
+    for step, taken in meets(model, columns):
+        for name, draw in zip(taken, draws(step, len(taken)), strict=False):
+            if draw:
+                learned.setdefault(name, draw)
     random = np.random.default_rng(0)
     unknown = [name for name in columns if name not in learned]
     if unknown:
@@ -79,62 +143,39 @@ def invent(model, rows=ROWS):
     return made.to_numpy(dtype=np.float64) if names is None else made
 
 
-def remember(step, columns, learned):
-    """Adds to `learned`, for each column, a function (random, rows) -> values."""
-
-    def note(k, draw):
-        if k < len(columns):
-            learned.setdefault(columns[k], draw)
-
-    if isinstance(step, Pipeline):
-        for _, each in step.steps:
-            remember(each, columns, learned)
-            # Behind a step that makes other columns, nothing is known about these any more.
-            if getattr(each, "n_features_in_", 0) != len(columns) or isinstance(
-                each, (ColumnTransformer, preprocessing.OneHotEncoder)
-            ):
-                return
-    elif isinstance(step, ColumnTransformer):
-        for _, each, chosen in step.transformers_:
-            picked = pick(columns, chosen)
-            if isinstance(each, str):
-                for name in picked if each == "drop" else []:
-                    learned.setdefault(name, lambda random, rows: random.normal(size=rows))
-            else:
-                remember(each, picked, learned)
-    elif hasattr(step, "categories_"):
-        for k, values in enumerate(step.categories_):
-            known = [each for each in values if not pd.isna(each)]
-            note(k, lambda random, rows, known=known: random.choice(np.asarray(known), rows))
-    elif isinstance(step, preprocessing.StandardScaler) and step.mean_ is not None:
-        for k, (mean, scale) in enumerate(zip(step.mean_, step.scale_, strict=True)):
-            note(k, lambda random, rows, m=mean, s=scale: random.normal(m, s, rows))
-    elif isinstance(step, preprocessing.MinMaxScaler):
-        for k, (low, high) in enumerate(zip(step.data_min_, step.data_max_, strict=True)):
-            note(k, lambda random, rows, a=low, b=high: random.uniform(a, b, rows))
-    elif isinstance(step, preprocessing.RobustScaler) and step.center_ is not None:
-        for k, (mean, scale) in enumerate(zip(step.center_, step.scale_, strict=True)):
-            note(k, lambda random, rows, m=mean, s=scale: random.normal(m, s, rows))
-    elif not isinstance(step, impute.SimpleImputer):
-        for k, limits in enumerate(thresholds(step, len(columns))):
-            if limits:
-                low, high = min(limits), max(limits)
-                margin = (high - low) / 4 or 1.0
-                note(
-                    k,
-                    lambda random, rows, a=low - margin, b=high + margin: random.uniform(a, b, rows),
-                )
+def draws(step, width):
+    """For each column of `step` a function (random, rows) -> values; None where it knows nothing."""
+    if isinstance(step, str):
+        return [normal(0, 1) if step == "drop" else None] * width
+    if isinstance(getattr(step, "categories_", None), (list, tuple)):
+        return [choice([each for each in values if not pd.isna(each)]) for values in step.categories_]
+    if isinstance(step, preprocessing.StandardScaler) and step.mean_ is not None:
+        return [normal(*each) for each in zip(step.mean_, step.scale_, strict=True)]
+    if isinstance(step, preprocessing.MinMaxScaler):
+        return [uniform(*each) for each in zip(step.data_min_, step.data_max_, strict=True)]
+    if isinstance(step, preprocessing.RobustScaler) and step.center_ is not None:
+        return [normal(*each) for each in zip(step.center_, step.scale_, strict=True)]
+    if isinstance(step, impute.SimpleImputer):
+        return [None] * width
+    return [around(limits) if limits else None for limits in thresholds(step, width)]
 
 
-def pick(columns, chosen):
-    if isinstance(chosen, str):
-        return [chosen]
-    if isinstance(chosen, slice):
-        return columns[chosen]
-    chosen = list(chosen)
-    if all(isinstance(each, (bool, np.bool_)) for each in chosen):
-        return [name for name, each in zip(columns, chosen, strict=True) if each]
-    return [each if isinstance(each, str) else columns[each] for each in chosen]
+def normal(mean, scale):
+    return lambda random, rows: random.normal(mean, scale, rows)
+
+
+def uniform(low, high):
+    return lambda random, rows: random.uniform(low, high, rows)
+
+
+def choice(known):
+    return lambda random, rows: random.choice(np.asarray(known), rows)
+
+
+def around(limits):
+    low, high = min(limits), max(limits)
+    margin = (high - low) / 4 or 1.0
+    return uniform(low - margin, high + margin)
 
 
 def thresholds(step, width):

@@ -1,14 +1,9 @@
 """What a model takes and gives, as MLflow describes it."""
 
 import numpy as np
-import onnxruntime
-import pandas as pd
-from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from convert import TABLE, is_text
-from refused import Refused
-
+# The inputs that are served, by ONNX Runtime's names for their types.
 ORT_TYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -19,45 +14,31 @@ ORT_TYPES = {
 }
 
 
-def signature_of(model, table, converted):
-    if isinstance(table, pd.DataFrame):
-        kept = {each.name for each in model.graph.input}
-        dtype = mlflow_type(np.dtype(converted.dtype))
-        columns = [
-            ColSpec(
-                DataType.string if is_text(table[name]) else dtype,
-                str(name),
-                required=not table[name].isna().any(),
-            )
-            for name in table.columns
-            if kept == {TABLE} or str(name) in kept
-        ]
-        given = Schema(columns)
-    else:
-        given = Schema([TensorSpec(np.dtype(converted.dtype), (-1, table.shape[1]))])
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    return ModelSignature(given, output_schema(session.get_outputs()))
+def column_schema(columns, dtype):
+    """The columns as callers send them; numbers go into a tensor of `dtype`."""
+    return Schema(
+        [ColSpec(data_type(each.kind, np.dtype(dtype)), each.name, required=not each.nullable) for each in columns]
+    )
+
+
+def data_type(kind, dtype):
+    narrow = dtype in (np.float32, np.int32)
+    return {
+        "boolean": DataType.boolean,
+        "integer": DataType.integer if dtype == np.int32 else DataType.long,
+        "number": DataType.float if narrow else DataType.double,
+        "datetime": DataType.datetime,
+        "string": DataType.string,
+    }[kind]
 
 
 def output_schema(outputs):
+    """None where MLflow has no type for one of them."""
     if any(each.type not in ORT_TYPES for each in outputs):
         return None
     return Schema([tensor_spec(each) for each in outputs])
 
 
 def tensor_spec(each):
-    if each.type not in ORT_TYPES:
-        allowed = ", ".join(ORT_TYPES)
-        raise Refused(f"input {each.name} is a {each.type}; allowed are {allowed}")
     shape = tuple(size if isinstance(size, int) else -1 for size in each.shape)
     return TensorSpec(np.dtype(ORT_TYPES[each.type]), shape, name=each.name)
-
-
-def mlflow_type(kind):
-    return {
-        "float32": DataType.float,
-        "float64": DataType.double,
-        "int64": DataType.long,
-        "int32": DataType.integer,
-        "bool": DataType.boolean,
-    }.get(kind.name, DataType.string)
