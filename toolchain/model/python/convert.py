@@ -1,6 +1,8 @@
 """A fitted scikit-learn model as an ONNX model with the same columns, in doubles where possible."""
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import onnx
@@ -70,6 +72,21 @@ class Runner:
         return self.session.run(None, self.layout.feeds(sample, self.names, self.dtype))
 
 
+def crash_of(call):
+    """The signal that ends a process which makes this call; None where it comes back, or raises.
+
+    Some graphs end ONNX Runtime with whoever runs it, and would end what serves.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            call()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else None
+
+
 def layout_of(model, sample):
     """Whether the ONNX model gets one input a column, rather than one table of numbers."""
     named = isinstance(sample, pd.DataFrame)
@@ -93,6 +110,7 @@ def convert_once(model, layout, dtype):
             converted = to_onnx(model, **settings)
     names.give(converted.graph, [name for name, _ in inputs], is_classifier(model))
     declare_domains_once(converted)
+    declare_outputs(converted)
     onnx.checker.check_model(converted)
     return converted
 
@@ -101,6 +119,18 @@ def declare_domains_once(model):
     domains = {each.domain: each.version for each in model.opset_import}
     del model.opset_import[:]
     model.opset_import.extend(helper.make_opsetid(*each) for each in domains.items())
+
+
+def declare_outputs(model):
+    """The converter guesses what type its outputs have before it knows what its steps give."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.output[:]
+    inferred = {each.name: each.type for each in onnx.shape_inference.infer_shapes(bare).graph.value_info}
+    for each in model.graph.output:
+        element = inferred[each.name].tensor_type.elem_type if each.name in inferred else 0
+        if element:
+            each.type.tensor_type.elem_type = element
 
 
 def by_value(labels):
@@ -154,6 +184,8 @@ def convert(model, sample, say=lambda line: None):
         try:
             candidate = convert_once(model, layout, dtype)
             say(f"comparing {len(sample)} rows, computed in {name}")
+            if crash := crash_of(lambda: Runner(candidate, layout, dtype)(sample)):  # noqa: B023
+                raise NotImplementedError(f"ONNX Runtime ends with {crash} when it runs the result")
             agreement = compare(model, sample, Runner(candidate, layout, dtype)(sample))
         except Exception as error:  # noqa: BLE001 -- whatever the converter raises, the next is tried
             tried.append(f"in {name}: {type(error).__name__}: {' '.join(str(error).split())[:400]}")

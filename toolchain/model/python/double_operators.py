@@ -4,11 +4,14 @@ scikit-learn computes in doubles; a threshold or a mean rounded to 32 bits moves
 decision boundary. ONNX Runtime has double kernels for everything used here.
 """
 
+import warnings
+
 import numpy as np
+import pandas as pd
 from onnx import TensorProto, helper
 from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
-from sklearn import ensemble, impute, linear_model, svm, tree
+from sklearn import ensemble, impute, linear_model, preprocessing, svm, tree
 
 ML = "ai.onnx.ml"
 
@@ -311,9 +314,9 @@ def support_regressor(scope, operator, container):
 
 def imputer_shape(operator):
     model = operator.raw_operator
-    kept = len(kept_columns(model))
+    width = len(kept_columns(model)) + (len(model.indicator_.features_) if model.add_indicator else 0)
     text = isinstance(operator.inputs[0].type, StringTensorType)
-    shape = [None, kept]
+    shape = [None, width]
     operator.outputs[0].type = StringTensorType(shape) if text else DoubleTensorType(shape)
 
 
@@ -330,16 +333,17 @@ def kept_columns(model):
 
 def imputer(scope, operator, container):
     g, model = Graph(scope, container), operator.raw_operator
-    if model.add_indicator:
-        raise NotImplementedError("add_indicator of SimpleImputer")
     kept = kept_columns(model)
     text = isinstance(operator.inputs[0].type, StringTensorType)
+    if model.add_indicator and text:
+        raise NotImplementedError("add_indicator of SimpleImputer on texts")
     kind = TensorProto.STRING if text else TensorProto.DOUBLE
     if text:
         parts = [each.full_name for each in operator.inputs]
         x = parts[0] if len(parts) == 1 else g("Concat", *parts, axis=1)
     else:
         x = join(g, operator)
+    given = x
     if len(kept) < len(model.statistics_):
         x = g("Gather", x, g.const(kept, TensorProto.INT64), axis=1)
     fill = g.const([[model.statistics_[k] for k in kept]], kind)
@@ -349,11 +353,118 @@ def imputer(scope, operator, container):
         missing = g("Equal", x, g.const([""], kind))
         if isinstance(marks, str) and marks != "":
             missing = g("Or", missing, g("Equal", x, g.const([marks], kind)))
-    elif is_nan(model.missing_values) or model.missing_values is None:
-        missing = g("IsNaN", x)
     else:
-        missing = g("Equal", x, g.const([model.missing_values]))
-    g("Where", missing, fill, x, out=operator.outputs[0].full_name)
+        missing = is_missing(g, x, model)
+    filled = g("Where", missing, fill, x)
+    out = operator.outputs[0].full_name
+    if not model.add_indicator:
+        g("Identity", filled, out=out)
+        return
+    watched = g("Gather", given, g.const(model.indicator_.features_, TensorProto.INT64), axis=1)
+    g("Concat", filled, g.cast(is_missing(g, watched, model), TensorProto.DOUBLE), axis=1, out=out)
+
+
+def is_missing(g, x, model):
+    if is_nan(model.missing_values) or model.missing_values is None:
+        return g("IsNaN", x)
+    return g("Equal", x, g.const([model.missing_values]))
+
+
+def answers_of(model):
+    """For each column of an encoder what the encoder itself makes of its categories, in their order, and
+    last of an unknown one unless it refuses those: [C or C + 1, width]."""
+    lists = model.categories_
+    rows = max(len(each) for each in lists)
+    columns = {k: np.resize(each, rows) for k, each in enumerate(lists)}
+    table = pd.DataFrame(columns)
+    if model.handle_unknown != "error":
+        nobody = [
+            "\0" if each.dtype.kind in "OUS" else float(np.nanmax(each.astype(float), initial=0)) + 1
+            for each in lists
+        ]
+        unknown = pd.DataFrame([nobody], columns=table.columns)
+        table = pd.concat([table, unknown], ignore_index=True)
+    if hasattr(model, "feature_names_in_"):
+        table.columns = model.feature_names_in_
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = model.transform(table)
+    made = np.asarray(made.toarray() if hasattr(made, "toarray") else made, dtype=np.float64)
+    one_hot = isinstance(model, preprocessing.OneHotEncoder)
+    widths = model._n_features_outs if one_hot else [1] * len(lists)
+    parts = np.split(made, np.cumsum(widths)[:-1], axis=1)
+    return [
+        np.concatenate([part[: len(values)], part[rows:]])
+        for part, values in zip(parts, lists, strict=True)
+    ]
+
+
+def single_columns(g, operator):
+    """The columns of all inputs, each [N, 1], and whether it is of texts."""
+    for each in operator.inputs:
+        text, width = isinstance(each.type, StringTensorType), each.type.shape[1]
+        x = each.full_name
+        if not text and not isinstance(each.type, DoubleTensorType):
+            x = g.cast(x, TensorProto.DOUBLE)
+        for k in range(width):
+            place = None if width == 1 else g.const([k], TensorProto.INT64)
+            yield (x if place is None else g("Gather", x, place, axis=1)), text
+
+
+def index_of(g, x, text, categories):
+    """Which category each value of `x` is, [N]; their number for an unknown one."""
+    count, gaps = len(categories), np.flatnonzero(pd.isna(categories))
+    if text:
+        # A tensor of strings has no null: the empty string stands for a missing one.
+        keys = {"" if pd.isna(each) else str(each): k for k, each in reversed(list(enumerate(categories)))}
+        found = g(
+            "LabelEncoder",
+            x,
+            domain=ML,
+            version=2,
+            keys_strings=list(keys),
+            values_int64s=list(keys.values()),
+            default_int64=count,
+        )
+    else:
+        hits = g.cast(g("Equal", x, g.const([categories.astype(np.float64)])), TensorProto.DOUBLE)
+        none = g("Sub", g.const([[0.5]]), g("ReduceMax", hits, g.const([1], TensorProto.INT64), version=18))
+        # The first of the largest: what nobody hits comes after all categories.
+        found = g("ArgMax", g("Concat", hits, none, axis=1), axis=1, keepdims=1)
+        if len(gaps) > 0:
+            found = g("Where", g("IsNaN", x), g.const([gaps[0]], TensorProto.INT64), found)
+    return g("Reshape", found, g.const([-1], TensorProto.INT64))
+
+
+def encoder(scope, operator, container):
+    """One-hot and ordinal encoders by the value of a category, whatever its type, gaps among them."""
+    g, model = Graph(scope, container), operator.raw_operator
+    one_hot = isinstance(model, preprocessing.OneHotEncoder)
+    whole = TensorProto.INT64
+    parts = []
+    for (x, text), values, made in zip(
+        single_columns(g, operator), model.categories_, answers_of(model), strict=True
+    ):
+        width = made.shape[1]
+        if width == 0:
+            continue
+        # Without an answer for an unknown category its index leads nowhere, which ends the run as it should.
+        index = index_of(g, x, text, values)
+        if not one_hot:
+            codes = g("Gather", g.const(made[:, 0]), index, axis=0)
+            parts.append(g("Reshape", codes, g.const([-1, 1], whole)))
+            continue
+        places = np.where(made.any(axis=1), made.argmax(axis=1), width)
+        place = g("Gather", g.const(places, whole), index, axis=0)
+        wide = g("OneHot", place, g.const([width + 1], whole), g.const([0.0, 1.0], TensorProto.FLOAT))
+        parts.append(g("Slice", wide, g.const([0], whole), g.const([width], whole), g.const([1], whole)))
+    joined = parts[0] if len(parts) == 1 else g("Concat", *parts, axis=1)
+    g.cast(joined, TensorProto.DOUBLE, out=operator.outputs[0].full_name)
+
+
+def encoder_shape(operator):
+    width = sum(each.shape[1] for each in answers_of(operator.raw_operator))
+    operator.outputs[0].type = DoubleTensorType([None, width])
 
 
 def register():
@@ -366,6 +477,7 @@ def register():
         (ensemble.ExtraTreesClassifier, tree_classifier),
         (ensemble.GradientBoostingClassifier, boosting_classifier(boosted)),
         (linear_model.RidgeClassifier, ridge_classifier),
+        (svm.LinearSVC, ridge_classifier),
         (ensemble.HistGradientBoostingClassifier, boosting_classifier(histogram_boosted)),
     ):
         name = f"Double{model.__name__}"
@@ -382,3 +494,5 @@ def register():
     ):
         update_registered_converter(model, f"Double{model.__name__}", regressor_shape, convert)
     update_registered_converter(impute.SimpleImputer, "DoubleSimpleImputer", imputer_shape, imputer)
+    for model in (preprocessing.OneHotEncoder, preprocessing.OrdinalEncoder):
+        update_registered_converter(model, f"Double{model.__name__}", encoder_shape, encoder)

@@ -122,28 +122,21 @@ def as_numbers(classes):
     return np.asarray([int(each) for each in plain], dtype=np.int64)
 
 
-def without_gaps(categories):
-    """Categories whose gap is the empty text, as a tensor has it; those of numbers as they are."""
-    return [
-        np.asarray(["" if pd.isna(each) else each for each in values], dtype=object)
-        if getattr(values, "dtype", None) == object and any(isinstance(each, str) for each in values)
-        else values
-        for values in categories
-    ]
-
-
 @contextlib.contextmanager
 def as_tensors_have_it(model):
-    """`model`, as long as it is converted, with classes and categories as tensors hold them: integers
-    for booleans and whole floats, the empty text for a gap."""
+    """`model`, as long as it is converted, with classes as tensors hold them: integers for booleans and
+    whole floats."""
+    changes = {
+        "classes_": lambda given: as_numbers(given) if isinstance(given, np.ndarray) else given,
+        # Of a vote it says only what `transform` gives; the converter wants it so all the same.
+        "flatten_transform": lambda given: False,
+    }
     kept = []
     try:
         for each in estimators_in(model):
-            for name, change in (("classes_", as_numbers), ("categories_", without_gaps)):
-                given = vars(each).get(name)
-                if isinstance(given, np.ndarray if name == "classes_" else list):
-                    kept.append((each, name, given))
-                    setattr(each, name, change(given))
+            for name in vars(each).keys() & changes.keys():
+                kept.append((each, name, getattr(each, name)))
+                setattr(each, name, changes[name](getattr(each, name)))
         yield
     finally:
         for each, name, given in kept:
