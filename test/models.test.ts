@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { readLimits } from "../service/limits.ts";
 import { chooseSizing } from "../service/sizing.ts";
 import { folderId, label, root } from "../toolchain/clone.mjs";
+import { runInSandbox } from "../toolchain/model/sandbox.ts";
 import { run } from "../toolchain/process.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
 import { buildImage, removeImage, startContainer } from "./service/container.ts";
@@ -184,6 +185,27 @@ mlflow.sklearn.log_model(
     { version: "2", onnx: true, source: "models:/original/1" },
     { version: "1", onnx: false, aliases: [] },
   ]);
+  // By the run that logged it too; its signature, the usual one, knows nothing of probabilities.
+  const logged = await mlflowApi("model-versions/get?name=original&version=1");
+  const source = `runs:/${(logged["model_version"] as { run_id: string }).run_id}/model`;
+  const connection = { mlflowUrl: "http://mlflow:5000", network: registry.network };
+  const said: string[] = [];
+  const found = await runInSandbox({
+    request: { command: "publish", name: "original", source, nullable: ["region"] },
+    connection,
+    onProgress: (line) => said.push(line),
+  });
+  expect(found).toMatchObject({
+    ...{ version: "3", class_labels: null, sample_rows: 5 },
+    columns: {
+      age: { kind: "integer", nullable: true },
+      sex: { kind: "string", nullable: false },
+      region: { kind: "string", nullable: true },
+    },
+  });
+  expect(said).toEqual(
+    expect.arrayContaining([`fetching ${source}`, "registering the ONNX version"]),
+  );
 });
 
 test("what cannot be published is refused with one sentence, and registers nothing", async () => {

@@ -35,6 +35,7 @@ export const besideEachOther: readonly string[] = [
   "setup",
   "doomed-swarm",
   "service/clients",
+  "publications",
   "command-plugin",
   "download",
   "service/fuzz",

@@ -14,6 +14,7 @@ from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, String
 from sklearn import ensemble, impute, linear_model, preprocessing, svm, tree
 
 ML = "ai.onnx.ml"
+NUMBERS = (bool, int, float, np.bool_, np.number)
 
 
 class Graph:
@@ -346,11 +347,12 @@ def imputer(scope, operator, container):
     given = x
     if len(kept) < len(model.statistics_):
         x = g("Gather", x, g.const(kept, TensorProto.INT64), axis=1)
-    fill = g.const([[model.statistics_[k] for k in kept]], kind)
+    fill = [model.statistics_[k] for k in kept]
+    fill = g.const([[as_text(each) for each in fill] if text else fill], kind)
     if text:
-        # A tensor of strings has no null: the empty string stands for a missing one.
+        # The empty text stands for a missing one; where numbers are joined with texts, "NaN" does too.
         marks = model.missing_values
-        missing = g("Equal", x, g.const([""], kind))
+        missing = g("Or", g("Equal", x, g.const([""], kind)), g("Equal", x, g.const(["NaN"], kind)))
         if isinstance(marks, str) and marks != "":
             missing = g("Or", missing, g("Equal", x, g.const([marks], kind)))
     else:
@@ -411,12 +413,19 @@ def single_columns(g, operator):
             yield (x if place is None else g("Gather", x, place, axis=1)), text
 
 
+def as_text(value):
+    """A category or a filling as a tensor of texts has it: with no null, the empty one for a gap; and
+    what becomes of a number that is joined with texts, which has no sign of having been a boolean."""
+    if not isinstance(value, str) and pd.isna(value):
+        return ""
+    return f"{float(value):.17g}" if isinstance(value, NUMBERS) else str(value)
+
+
 def index_of(g, x, text, categories):
     """Which category each value of `x` is, [N]; their number for an unknown one."""
     count, gaps = len(categories), np.flatnonzero(pd.isna(categories))
     if text:
-        # A tensor of strings has no null: the empty string stands for a missing one.
-        keys = {"" if pd.isna(each) else str(each): k for k, each in reversed(list(enumerate(categories)))}
+        keys = {as_text(each): k for k, each in reversed(list(enumerate(categories)))}
         found = g(
             "LabelEncoder",
             x,

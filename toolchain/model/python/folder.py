@@ -112,9 +112,10 @@ def sample_of(original, options, say):
         raise Refused(f"there are no {whose}")
     kept, refused, why = sample.accepted(model, table)
     if len(kept) == 0:
-        raise Refused(f"the original predicts none of the {len(table)} {whose}: {why}")
+        raise Refused(f"the original predicts none of the {len(refused)} {whose}: {why}")
     if refused:
-        say(f"note: the original refuses {len(refused)} of the {len(table)} {whose}, row {refused[0]} first: {why}")
+        count = len(kept) + len(refused)
+        say(f"note: the original refuses {len(refused)} of {count} {whose}, row {refused[0]} first: {why}")
     return kept
 
 

@@ -70,17 +70,21 @@ def read(path, options):
     mark_nullable(columns, inputs, options)
     if given is not None:
         given = run(session, inputs, columns, given)
-    by_name = is_table(inputs) or all(is_single(each) for each in inputs)
-    named = options.get("features") or declared or by_name and not is_table(inputs)
+    rows = [] if options.get("sample") else kept_rows(path)
+    if not rows and given is not None:
+        rows = rows_of(given, columns)
+    singles = all(is_single(each) for each in inputs)
+    # A table whose columns nobody named is described as the tensor it is.
+    named = singles or (is_table(inputs) and bool(options.get("features") or declared))
     return Served(
         model,
         columns,
         ModelSignature(
-            column_schema(columns, ORT_TYPES[inputs[0].type]) if named and by_name else tensors(inputs),
+            column_schema(columns, ORT_TYPES[inputs[0].type]) if named else tensors(inputs),
             output_schema(session.get_outputs()),
         ),
-        example_of(inputs, columns, given, named and by_name),
-        rows_of(given, columns) if given is not None else kept_rows(path),
+        example_of(inputs, columns, given, named),
+        rows,
         class_labels=block.get("class_labels"),
         class_names=options.get("classNames") or ((said and said.metadata) or {}).get("class_names"),
         feature_names=((said and said.metadata) or {}).get("feature_names"),

@@ -7,10 +7,9 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from artifacts import Artifacts, digest_of
 from folder import convert_folder
 from refused import Refused
-from registry import DIGEST_TAG, SOURCE_TAG
+from registry import SOURCE_TAG
 
 
 def check(request, job, say):
@@ -22,14 +21,11 @@ def check(request, job, say):
 def publish(request, job, registry, say):
     """Carries out `publish` as main.py describes it; returns what was registered."""
     with converted(request, job, say) as (folder, facts):
-        say("logging the ONNX version")
-        logged = registry.log(folder, facts)
-    digest = digest_of(Artifacts.of_logged(registry.client, logged.model_id).sums())
-    tags = {DIGEST_TAG: digest, SOURCE_TAG: request["source"]}
-    version = registry.register(logged.model_id, logged.source_run_id, tags)
-    result = {"name": registry.name, "version": str(version.version), "digest": digest} | facts
+        say("registering the ONNX version")
+        version, digest = registry.register(folder, facts, {SOURCE_TAG: request["source"]})
+    result = {"name": registry.name, "version": version, "digest": digest} | facts
     if request.get("alias"):
-        moved = registry.promote(request["alias"], version.version)
+        moved = registry.promote(request["alias"], version)
         result |= {"alias": request["alias"], "before": moved["before"]}
     return result
 

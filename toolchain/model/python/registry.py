@@ -7,6 +7,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
+from artifacts import Artifacts, digest_of
 from refused import Refused
 
 EXPERIMENT = "inference-stack"
@@ -16,6 +17,8 @@ SOURCE_TAG = "inference-stack.source"
 # What an alias pointed at before, newest last: what a rollback goes back through.
 BEFORE_TAG = "inference-stack.before."
 REMEMBERED = 20
+# What a run calls the model that it logs.
+LOGGED_AS = "model"
 
 
 class Registry:
@@ -56,32 +59,48 @@ class Registry:
             ],
         }
 
-    def log(self, folder, facts):
-        """The files of `folder` as a logged model of a run of its own, with what was found out."""
+    def register(self, folder, facts, tags):
+        """The files of `folder` as a new version, logged by a run of its own with what was found out."""
         mlflow.set_experiment(EXPERIMENT)
         with mlflow.start_run(run_name=f"publish {self.name}") as run:
-            ids = run.info.experiment_id, run.info.run_id
-            logged = self.client.create_logged_model(ids[0], name="model", source_run_id=ids[1])
-            described = Model.load(str(folder))
-            described.run_id, described.model_id = ids[1], logged.model_id
-            described.artifact_path = logged.artifact_location
-            described.save(str(folder / "MLmodel"))
-            self.client.log_model_artifacts(logged.model_id, str(folder))
-            self.client.finalize_logged_model(logged.model_id, "READY")
+            logged = self.log(folder, run.info)
             if agreement := facts["agreement"]:
                 mlflow.log_dict(agreement, "agreement.json")
                 mlflow.log_metric("agreement", agreement["agreed"] / agreement["rows"])
-        return logged
-
-    def register(self, model_id, run_id, tags):
+        uri = logged.artifact_location if logged else f"{run.info.artifact_uri}/{LOGGED_AS}"
+        digest = digest_of(Artifacts(uri).sums())
         try:
             self.client.create_registered_model(self.name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        return self.client.create_model_version(
-            self.name, f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id
+        version = self.client.create_model_version(
+            self.name,
+            f"models:/{logged.model_id}" if logged else uri,
+            run_id=run.info.run_id,
+            tags=tags | {DIGEST_TAG: digest},
+            model_id=logged.model_id if logged else None,
         )
+        return str(version.version), digest
+
+    def log(self, folder, run):
+        """The logged model that has the files of `folder` now; None where MLflow is of version 2, which
+        has no such thing: the run has them then."""
+        try:
+            logged = self.client.create_logged_model(
+                run.experiment_id, name=LOGGED_AS, source_run_id=run.run_id
+            )
+        except MlflowException as error:
+            if error.error_code != "ENDPOINT_NOT_FOUND":
+                raise
+            self.client.log_artifacts(run.run_id, str(folder), LOGGED_AS)
+            return None
+        described = Model.load(str(folder))
+        described.run_id, described.model_id = run.run_id, logged.model_id
+        described.artifact_path = logged.artifact_location
+        described.save(str(folder / "MLmodel"))
+        self.client.log_model_artifacts(logged.model_id, str(folder))
+        return self.client.finalize_logged_model(logged.model_id, "READY")
 
     def promote(self, alias, version):
         self.get(version)

@@ -13,6 +13,8 @@ from steps import categories_in, meets
 ROWS = 1000
 # Integers of so few values are drawn among them; others between the least and the greatest.
 FEW = 20
+# Of so many rows it is found out which the original refuses.
+SEARCHED = 2000
 
 
 def read_lines(path):
@@ -69,7 +71,10 @@ def plain(table):
 
 
 def accepted(model, table):
-    """Which rows of `table` the model predicts by itself, and why it refuses the first other one."""
+    """(the rows of `table` that the model predicts by itself, which it refuses, why the first of these).
+
+    Where it refuses some, only the first SEARCHED are looked at, by halves.
+    """
 
     def ask(rows):
         try:
@@ -77,15 +82,27 @@ def accepted(model, table):
             return [], None
         except Exception as error:  # noqa: BLE001 -- a model may refuse in any way
             if len(rows) == 1:
-                return [rows[0]], f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
-        half = len(rows) // 2
-        first, why = ask(rows[:half])
-        second, also = ask(rows[half:])
+                return [int(rows[0])], f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        first, why = ask(rows[: len(rows) // 2])
+        second, also = ask(rows[len(rows) // 2 :])
         return first + second, why or also
 
+    def without(refused):
+        kept = np.setdiff1d(np.arange(len(table)), refused)
+        return table[kept] if isinstance(table, np.ndarray) else table.iloc[kept]
+
+    try:
+        model.predict(table)
+        return table, [], None
+    except Exception:  # noqa: BLE001 -- which rows it means is found out below
+        table = table[:SEARCHED]
+    # One that refuses everything is not asked about each row.
+    few = np.unique(np.linspace(0, len(table) - 1, 10).astype(int))
+    refused, why = ask(few)
+    if len(refused) == len(few):
+        return without(np.arange(len(table))), list(range(len(table))), why
     refused, why = ask(np.arange(len(table)))
-    kept = np.setdiff1d(np.arange(len(table)), refused)
-    return (table[kept] if isinstance(table, np.ndarray) else table.iloc[kept]), refused, why
+    return without(refused), refused, why
 
 
 def widen(sample, model, rows=ROWS):
