@@ -2,11 +2,12 @@
 // network, with a pickled scikit-learn model in them. MLflow of before and after version 3.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Clone, docker, freshClone, leftovers } from "./clone.ts";
 import { freePort } from "./port.ts";
 import { typedIn, withOwn } from "./support/readme.ts";
-import { steadyLoad, until } from "./support/service.ts";
+import { type Answer, steadyLoad, until } from "./support/service.ts";
 import { somebodysMlflow, type SomebodysMlflow, type Theirs } from "./support/somebodys-mlflow.ts";
 import { differences } from "./support/truth.ts";
 
@@ -138,16 +139,15 @@ describe("MLflow 2.22.5, by stage", () => {
 
   test("a version promoted there at 200 requests/s is taken over, and no request fails", async () => {
     const load = steadyLoad(apiUrl, JSON.stringify(older.truth["1"]?.rows[0]), 200);
-    const takenOver = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 2000));
+    let answers: readonly Answer[];
+    try {
+      await sleep(2000);
       await older.promote(MODEL, "2");
       await serves("2");
-      await new Promise((resolve) => setTimeout(resolve, 2000));
-    };
-    const answers = await takenOver().then(load.stop, async (error: unknown) => {
-      await load.stop();
-      throw error;
-    });
+      await sleep(2000);
+    } finally {
+      answers = await load.stop();
+    }
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
     expect(answers.length).toBeGreaterThan(400);
     expect(new Set(answers.map(({ body }) => body)).size).toBe(2);
