@@ -54,6 +54,14 @@ describe("rows that came with a model", () => {
     },
   );
 
+  it("have null where MLflow writes NaN, and texts as they are", () => {
+    const example = '{"columns": ["a", "b"], "data": [[NaN, "NaN \\" NaN"], [-Infinity, 1]]}';
+    expect(exampleRows(example, two, () => true)).toEqual([
+      { a: null, b: 'NaN " NaN' },
+      { a: null, b: 1 },
+    ]);
+  });
+
   it("are none in what is no JSON", () => {
     expect(exampleRows("{", two, () => true)).toEqual([]);
   });

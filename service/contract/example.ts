@@ -62,6 +62,12 @@ function rowsOf(example: unknown, fields: readonly Field[]): (Row | undefined)[]
   return isObject(given) ? columns(given, fields) : [];
 }
 
+/** MLflow writes what is missing in a table as NaN, which is no JSON. */
+const withoutNaN = (text: string): string =>
+  text.replaceAll(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g, (part) =>
+    part.startsWith('"') ? part : "null",
+  );
+
 /**
  * Rows of a file that came with a model: `sample_rows.json`, or the input example that MLflow keeps.
  * Only those that `valid` takes, and none where the text is no JSON.
@@ -73,7 +79,7 @@ export function exampleRows(
 ): Row[] {
   let example: unknown;
   try {
-    example = JSON.parse(text);
+    example = JSON.parse(withoutNaN(text));
   } catch {
     return [];
   }
