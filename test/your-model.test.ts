@@ -71,7 +71,7 @@ async function typed(line: string) {
 
 test("its lines end with the pipeline in service: 100 rows as the original", async () => {
   expect(lines().slice(-2)).toEqual([
-    expect.stringMatching(/^npm run loadtest -- --users 200 /),
+    expect.stringMatching(/^npm run loadtest -- --users 200 --spawn-rate 100 /),
     expect.stringMatching(/^npm run capacity -- --users 200 --slo 'p95<500ms,failures=0'$/),
   ]);
   expect(lines().join("\n")).toMatch(
@@ -84,7 +84,9 @@ test("its lines end with the pipeline in service: 100 rows as the original", asy
 
 test("200 users of it see no failure", async () => {
   const { stdout } = await typed(`${lines().at(-2) ?? ""} --only-summary`);
-  expect(stdout).toMatch(/^POST +\/predict +[1-9]\d+ +0 \(0\.00%\)/m);
+  const [, requests = "0"] = /^POST +\/predict +(\d+) +0 \(0\.00%\)/m.exec(stdout) ?? [];
+  // Each of them a few, however slow the machine is.
+  expect(Number(requests), stdout).toBeGreaterThan(1000);
 });
 
 test("a small search ends with a certificate", async () => {
