@@ -83,7 +83,10 @@ test("run again, it goes on from there and ends with a certificate, and the stac
   expect(data.trials.slice(0, kept.length)).toEqual(kept);
   expect(foldJournal(journal())).toMatchObject({ cutShort: 1, ended: true });
   expect(foldJournal(journal()).trials).toEqual(data.trials);
-  expect(data.certificate).toMatchObject({ complete: true });
+  const tried = data.trials.map(
+    ({ limits, verdict, said }) => `${limits.cpus} CPU: ${verdict}: ${said}`,
+  );
+  expect(data.certificate, tried.join("\n")).toMatchObject({ complete: true });
   expect(data.certificate?.winner.cpus).toBeGreaterThanOrEqual(0.3);
   for (const { seen, verdict } of data.trials) {
     if (verdict === "pass") expect(seen.gateway?.cpu).toBeGreaterThan(0);
