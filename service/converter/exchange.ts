@@ -17,8 +17,10 @@ export type Outcome =
 export interface ExchangeOptions {
   /** The folder that is shared with the unpickler. */
   readonly folder: string;
-  /** The longest a conversion may take before the unpickler ends it, in ms. */
+  /** The longest a conversion may take, in ms, but for when it waits for a core. */
   readonly limitMs: number;
+  /** The longest that it may take in all before the unpickler ends it, in ms. */
+  readonly mostMs: number;
   /** Keeps and gives back, over restarts, which life of the unpickler was given something last. */
   readonly recall: () => Promise<unknown>;
   readonly note: (life: Life) => Promise<void>;
@@ -30,7 +32,7 @@ export interface ExchangeOptions {
  */
 export interface Life {
   readonly hash: string;
-  /** When it was given something, ms since 1970. */
+  /** When it was given something, ms since 1970; 0 when it is known to be over. */
   readonly at: number;
 }
 
@@ -82,20 +84,25 @@ export class Exchange {
 
   /** Has the model in `folder` converted. Throws Error when `signal` aborts. */
   async convert(folder: string, signal: AbortSignal): Promise<Outcome> {
-    const { limitMs, note } = this.#options;
+    const { limitMs, mostMs, note } = this.#options;
     const hash = await this.#freshLife(signal);
     await cp(folder, this.#path("job"), { recursive: true });
     await note({ hash, at: Date.now() });
     // Complete when it appears.
     const partial = this.#path(`.${randomUUID()}`);
-    await writeFile(partial, JSON.stringify({ life: hash, seconds: limitMs / 1000 }));
+    await writeFile(
+      partial,
+      JSON.stringify({ life: hash, seconds: limitMs / 1000, most: mostMs / 1000 }),
+    );
     await rename(partial, this.#path("job.json"));
-    const deadline = Date.now() + limitMs + MARGIN_MS;
+    const deadline = Date.now() + mostMs + MARGIN_MS;
     while (!(await this.#isOver(hash))) {
       if (Date.now() > deadline)
         return { refused: "the unpickler was ended by it, or needed more memory than it has" };
       await sleep(EVERY_MS, undefined, { signal });
     }
+    // Its proof goes with the exchange, which is memory: it need not be seen twice.
+    await note({ hash, at: 0 });
     return this.#result();
   }
 
@@ -107,7 +114,7 @@ export class Exchange {
   /** The next life of the unpickler, when the one before is over for certain. */
   async #freshLife(signal: AbortSignal): Promise<string> {
     const before = (await this.#options.recall()) as Life | undefined;
-    const longest = this.#options.limitMs + MARGIN_MS;
+    const longest = this.#options.mostMs + MARGIN_MS;
     const isOver = async ({ hash, at }: Life): Promise<boolean> =>
       Math.abs(Date.now() - at) > longest || (await this.#isOver(hash));
     while (before !== undefined && !(await isOver(before)))
@@ -116,7 +123,7 @@ export class Exchange {
     await this.#clear();
     for (;;) {
       const hash = await readText(this.#path("life"));
-      if (hash !== undefined && hash !== before?.hash) return hash;
+      if (/^[0-9a-f]{64}$/.test(hash ?? "") && hash !== before?.hash) return hash ?? "";
       await sleep(EVERY_MS, undefined, { signal });
     }
   }

@@ -51,6 +51,7 @@ async function start(): Promise<void> {
   const exchange = new Exchange({
     folder: values.exchange,
     limitMs: Number(values.limit) * 1000,
+    mostMs: Number(values.limit) * 1000 * BUSY,
     recall: () => store.recall("life"),
     note: (life) => store.note("life", life),
   });
@@ -108,6 +109,9 @@ async function start(): Promise<void> {
     },
   });
 }
+
+/** How many times slower a machine may be that is busy with other things. */
+const BUSY = 5;
 
 const MESSAGE: Record<WatchEvent["kind"], string> = {
   promoted: "another version is offered",

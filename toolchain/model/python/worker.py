@@ -8,7 +8,7 @@ as the same user and may do anything in there, so:
 - this process ends too, and the next model meets a new container's processes and files.
 
 The exchange holds: `life`; `job/`, the model's files; `job.json`, there when they are complete, with the
-life that they are for and the seconds it may take; then `out/`, what was made of them; `result.json`
+life that they are for and how long it may take; then `out/`, what was made of them; `result.json`
 ({} or {"refused": "…"}); `over`, the secret.
 """
 
@@ -41,7 +41,7 @@ def main(exchange):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     secret = secrets.token_hex(32)
     life = hashlib.sha256(secret.encode()).hexdigest()
-    said = convert(exchange, awaited(exchange, life))
+    said = convert(exchange, **awaited(exchange, life))
     end_all()
     remove(exchange / "life")
     put(exchange / "result.json", json.dumps(said))
@@ -49,11 +49,11 @@ def main(exchange):
 
 
 def awaited(exchange, life):
-    """The seconds that the model may take, once it is there: given to this life, not left by another."""
+    """How long the model may take, once it is there: given to this life, not left by another."""
     while True:
         given = parsed(read(exchange / "job.json"))
         if given.get("life") == life:
-            return float(given["seconds"])
+            return {key: float(given[key]) for key in ("seconds", "most")}
         if read(exchange / "life") != life:
             try:
                 put(exchange / "life", life)
@@ -63,25 +63,39 @@ def awaited(exchange, life):
         time.sleep(EVERY)
 
 
-def convert(exchange, limit):
-    """What became of it: {} or {"refused": why}."""
+def convert(exchange, seconds, most):
+    """What became of it: {} or {"refused": why}.
+
+    It may take `seconds`, not counting those in which it waited for a core: a busy machine is not the
+    model's fault. Whatever it waits for, it has no more than `most`.
+    """
     words = Path("/tmp/said.json")
-    try:
-        child = subprocess.run(
-            [sys.executable, __file__, "child", str(exchange / "job"), str(exchange / "out"), str(words)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=limit,
-        )
-    except subprocess.TimeoutExpired:
-        return {"refused": GIVEN_UP.format(round(limit))}
+    child = subprocess.Popen(
+        [sys.executable, __file__, "child", str(exchange / "job"), str(exchange / "out"), str(words)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    since = time.monotonic()
+    while child.poll() is None:
+        passed = time.monotonic() - since
+        if passed > most or passed - waited(child.pid) > seconds:
+            return {"refused": GIVEN_UP.format(round(seconds))}
+        time.sleep(EVERY)
     if child.returncode == 0:
         return {}
     end_all()
     if isinstance(why := parsed(read(words)).get("refused"), str):
         return {"refused": why}
     return {"refused": KILLED if child.returncode == -signal.SIGKILL else f"it ended with {child.returncode}"}
+
+
+def waited(process):
+    """Seconds for which a process was ready to run and had no core; 0 where the kernel does not say."""
+    try:
+        return int((read(f"/proc/{process}/schedstat") or "").split()[1]) / 1e9
+    except (ValueError, IndexError):
+        return 0.0
 
 
 def read(path, most=65536):
