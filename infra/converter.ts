@@ -24,7 +24,7 @@ export interface ConverterArgs {
   readonly network: TrafficNetwork;
   /** Where the originals are. */
   readonly dependencies: Dependencies;
-  readonly config: Pick<StackConfig, "registerConverted">;
+  readonly config: Pick<StackConfig, "registerConverted" | "registryInterval">;
 }
 
 const TYPE = "inference-stack:index:Converter";
@@ -43,6 +43,9 @@ const sharedFolder = "/data";
 const limitSeconds = 50;
 /** MB; the larger a model may be, the more of them both it and what is made of it take. */
 const exchangeSize = 1024;
+
+/** The longest that replicas may be behind the converter, on whose word they change over. */
+const mostBehindMs = 3000;
 
 /** Processes and threads at once, of all that runs in the unpickler. */
 const mostProcesses = 128;
@@ -149,9 +152,13 @@ export class Converter extends pulumi.ComponentResource {
         files: [
           {
             path: settingsFile,
-            content: pulumi
-              .output(dependencies.settings)
-              .apply((registry) => JSON.stringify({ host: "0.0.0.0", port, ...registry })),
+            content: pulumi.output(dependencies.settings).apply((registry) =>
+              JSON.stringify({
+                ...{ host: "0.0.0.0", port },
+                registryInterval: `${args.config.registryInterval}ms`,
+                ...registry,
+              }),
+            ),
           },
           ...dependencies.files,
         ],
@@ -181,7 +188,7 @@ export function converted(
     settings: {
       ...own,
       // It asks the registry at the registry's pace; this is only what replicas are behind it.
-      registryInterval: "3s",
+      registryInterval: `${Math.min(args.config.registryInterval, mostBehindMs)}ms`,
       mlflowUrl: pulumi.interpolate`http://${network.converterName}:${port}`,
     },
     files: [],

@@ -457,6 +457,11 @@ describe("a registry that has pickles", () => {
       mlflowUrl: "http://converter:5000",
       model: "credit",
       modelStage: "Production",
+      registryInterval: "3000ms",
+    });
+    expect(JSON.parse(files("converter")["settings.json"] ?? "")).toMatchObject({
+      mlflowUrl: "http://mlflow:5000",
+      registryInterval: "10000ms",
     });
     expect(networks("service")[0]).toHaveLength(1);
     expect(Object.keys(files("inference"))).toEqual(["settings.json"]);

@@ -1,42 +1,33 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import * as pulumi from "@pulumi/pulumi";
 import { unserved } from "../../service/converter/flavor.ts";
 import type { Finding, Look, Pointers } from "../../service/converter/look.ts";
+import type { Connection } from "../../toolchain/model/connection.ts";
 import { bundleScript } from "../bundle.ts";
 import type { StackConfig } from "../config.ts";
 import { dockerHost } from "../engine.ts";
 import { UserError } from "../errors.ts";
 import { hint } from "../hint.ts";
+import { attachedConnection } from "./connection.ts";
 import { probing } from "./reachable.ts";
 
 type Attached = Pick<
   StackConfig,
-  | "mlflowUrl"
-  | "mlflowUser"
-  | "mlflowPassword"
-  | "mlflowToken"
-  | "s3Url"
-  | "s3AccessKey"
-  | "s3SecretKey"
-  | "caFile"
-  | "model"
-  | "modelAlias"
-  | "modelStage"
-  | "dependencyNetwork"
+  "mlflowUrl" | "mlflowToken" | "model" | "modelAlias" | "modelStage"
 >;
 
 /** What replicas would ask for, and how they prove who they are. */
-function lookOf(config: Attached): Look {
-  const { mlflowUser, mlflowPassword, mlflowToken, s3Url, s3AccessKey, s3SecretKey } = config;
-  const { caFile, model, modelAlias = "production", modelStage } = config;
+function lookOf(connection: Connection): Look {
+  const { mlflowUrl, mlflowUser, mlflowPassword, mlflowToken, ca } = connection;
+  const { s3Url, s3AccessKey, s3SecretKey } = connection;
+  const { model = "", modelAlias = "production", modelStage } = connection;
   return {
-    mlflowUrl: config.mlflowUrl ?? "",
+    mlflowUrl,
     credentials: mlflowToken
-      ? { kind: "bearer", token: mlflowToken.reveal() }
-      : mlflowUser !== undefined && mlflowPassword
-        ? { kind: "basic", user: mlflowUser, password: mlflowPassword.reveal() }
+      ? { kind: "bearer", token: mlflowToken }
+      : mlflowUser !== undefined && mlflowPassword !== undefined
+        ? { kind: "basic", user: mlflowUser, password: mlflowPassword }
         : { kind: "none" },
     reference: {
       name: model,
@@ -45,20 +36,11 @@ function lookOf(config: Attached): Look {
         : { kind: "alias", alias: modelAlias },
     },
     s3:
-      s3Url !== undefined && s3AccessKey && s3SecretKey
-        ? { url: s3Url, accessKey: s3AccessKey.reveal(), secretKey: s3SecretKey.reveal() }
+      s3Url !== undefined && s3AccessKey !== undefined && s3SecretKey !== undefined
+        ? { url: s3Url, accessKey: s3AccessKey, secretKey: s3SecretKey }
         : undefined,
-    ...(caFile === undefined ? {} : authority(caFile)),
+    ...(ca === undefined ? {} : { ca }),
   };
-}
-
-/** One that cannot be read is told of where replicas are given it. */
-function authority(path: string): Pick<Look, "ca"> {
-  try {
-    return { ca: readFileSync(path, "utf8") };
-  } catch {
-    return {};
-  }
 }
 
 const shown = (pointers: Pointers): string =>
@@ -172,8 +154,12 @@ async function ask(look: Look, network: string | undefined): Promise<Finding> {
  * @returns whether the model is to be converted; undefined where that could not be found out
  * @throws UserError where what is asked for cannot be served
  */
-export async function checkRecords(stack: string, config: Attached): Promise<boolean | undefined> {
-  const finding = await ask(lookOf(config), config.dependencyNetwork);
+export async function checkRecords(
+  stack: string,
+  config: StackConfig,
+): Promise<boolean | undefined> {
+  const look = lookOf(attachedConnection(stack, config));
+  const finding = await ask(look, config.dependencyNetwork);
   if (finding.kind === "silent") {
     await pulumi.log.warn(
       `what the MLflow at ${config.mlflowUrl ?? ""} has could not be found out now (${finding.reason}): ` +
