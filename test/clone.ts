@@ -116,7 +116,15 @@ export function identityIn(backend: string, stack?: string): string | undefined 
     .find((found) => found !== undefined);
 }
 
-export function freshClone(name: string): Clone {
+/** Folders that npm fills. */
+const packages = ["node_modules", "toolchain/upstream/node_modules"];
+
+/**
+ * A clone of what is here, committed or not.
+ * @param bare without the npm packages of this one, which are else its own by hard links: to install them
+ *   takes more of a test's time than what it tests
+ */
+export function freshClone(name: string, { bare = false } = {}): Clone {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), `inference-stack-${name}-`)));
   const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], {
     cwd: root,
@@ -125,6 +133,10 @@ export function freshClone(name: string): Clone {
   for (const file of files.split("\0").filter((path) => path && existsSync(join(root, path)))) {
     mkdirSync(dirname(join(dir, file)), { recursive: true });
     cpSync(join(root, file), join(dir, file));
+  }
+  for (const folder of bare ? [] : packages.filter((each) => existsSync(join(root, each)))) {
+    // Within one file system; else its set-up installs them.
+    spawnSync("cp", ["-al", join(root, folder), join(dir, folder)], { stdio: "ignore" });
   }
   const git = (...args: string[]) => {
     const identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];

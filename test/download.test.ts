@@ -77,7 +77,7 @@ function tarball(files: string[], folder: string): string {
 
 /** A clone whose set-up is left to make, with the npm packages of this one. */
 function bareClone(name: string): Clone {
-  const clone = freshClone(name);
+  const clone = freshClone(name, { bare: true });
   clones.push(clone);
   symlinkSync(join(root, "node_modules"), join(clone.dir, "node_modules"));
   symlinkSync(

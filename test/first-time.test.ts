@@ -36,7 +36,7 @@ async function status(part: string): Promise<readonly ContainerStatus[]> {
 const replicas = () => status("service");
 
 beforeAll(async () => {
-  clone = freshClone("first");
+  clone = freshClone("first", { bare: true });
   const settings = join(clone.dir, "Pulumi.dev.yaml");
   const ports = { apiPort: await freePort(), loadtestPort: await freePort() };
   const lines = Object.entries(ports).map(([key, port]) => `  inference-stack:${key}: "${port}"\n`);

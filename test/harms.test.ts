@@ -53,7 +53,7 @@ const declared = () => [...mine(), "--filter", "label=inference-stack.declared"]
 
 /** A clone whose settings name free ports, set up. */
 async function ready(name: string): Promise<Clone> {
-  const made = freshClone(name);
+  const made = freshClone(name, { bare: true });
   symlinkSync(join(root, "node_modules"), join(made.dir, "node_modules"));
   const settings = join(made.dir, "Pulumi.dev.yaml");
   const ports = { apiPort: await freePort(), loadtestPort: await freePort() };

@@ -165,9 +165,10 @@ test("a registered scikit-learn version becomes an ONNX version beside it", asyn
   const script = `
 import mlflow, joblib, pandas
 model, rows = joblib.load("/rows/regression.pkl"), pandas.read_csv("/rows/rows.csv")
-mlflow.sklearn.log_model(
-    model, name="model", registered_model_name="original", serialization_format="cloudpickle",
-    signature=mlflow.models.infer_signature(rows, model.predict(rows)), input_example=rows[:5])
+with mlflow.start_run():
+    mlflow.sklearn.log_model(
+        model, name="model", registered_model_name="original", serialization_format="cloudpickle",
+        signature=mlflow.models.infer_signature(rows, model.predict(rows)), input_example=rows[:5])
 `;
   await run("docker", [
     ...["run", "--rm", `--network=${registry.network}`, "--memory=2g", "--log-driver=none"],
@@ -196,7 +197,7 @@ mlflow.sklearn.log_model(
     onProgress: (line) => said.push(line),
   });
   expect(found).toMatchObject({
-    ...{ version: "3", class_labels: null, sample_rows: 5 },
+    ...{ version: "3", class_labels: ["no", "yes"], sample_rows: 5 },
     columns: {
       age: { kind: "integer", nullable: true },
       sex: { kind: "string", nullable: false },

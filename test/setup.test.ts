@@ -72,7 +72,7 @@ test("a second run keeps everything, asks no network and takes as long as a few 
 describe("before set-up", () => {
   let clone: Clone;
   beforeAll(() => {
-    clone = freshClone("bare");
+    clone = freshClone("bare", { bare: true });
   });
   afterAll(() => {
     clone.remove();

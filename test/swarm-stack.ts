@@ -42,7 +42,7 @@ export class SwarmStack {
     rig: Promise<Rig>,
     base: Readonly<Record<string, string>>,
   ): Promise<SwarmStack> {
-    const clone = freshClone(name);
+    const clone = freshClone(name, { bare: true });
     symlinkSync(join(root, "node_modules"), join(clone.dir, "node_modules"));
     await clone.run(process.execPath, [join("toolchain", "setup.mjs"), "--yes"]);
     const [apiPort, loadtestPort] = [String(await freePort()), String(await freePort())];
