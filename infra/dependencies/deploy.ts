@@ -168,7 +168,8 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
           ...["sh", `${folder}/start-mlflow`, this.s3Url, config.s3Bucket ?? "mlflow"],
           ...[records.address, `mlflow:*,localhost,localhost:*,127.0.0.1:*,${config.bind}:*`],
         ],
-        memory: 1024,
+        // 650 MB at rest, and of an artifact that comes quickly it holds several times the size.
+        memory: 2048,
         networks: [{ network: this.network, alias: "mlflow" }],
         files: [script("start-mlflow"), ...keys, ...records.files],
         data: records.data,
