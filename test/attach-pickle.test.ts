@@ -14,7 +14,7 @@ import { differences } from "./support/truth.ts";
 let clone: Clone;
 let apiUrl: string;
 let theirs: SomebodysMlflow;
-let before: unknown;
+let before: readonly string[];
 
 const MODEL = "iris_species";
 /** The version of it that holds HOSTILE. */
@@ -89,6 +89,11 @@ const asked = async () =>
   };
 const wait = (what: string, is: (model: Awaited<ReturnType<typeof asked>>) => boolean) =>
   until(what, async () => is(await asked()), 180_000);
+/** Who is on their network. Not what they say of themselves: started again, they have other addresses. */
+const onTheirs = () => {
+  const format = "{{range $id, $_ := .Containers}}{{$id}} {{end}}";
+  return docker("network", "inspect", "--format", format, theirs.network).split(" ").sort();
+};
 const up = () => clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
 const right = async (version: string) => {
   const truth = theirs.truth[version];
@@ -131,7 +136,7 @@ afterAll(async () => {
 
 test("a first version that cannot be served ends up with its name, its reason and the way out", async () => {
   await theirs.promote(MODEL, evil);
-  before = await theirs.snapshot();
+  before = onTheirs();
   const credentials = { s3AccessKey: theirs.accessKey, s3SecretKey: theirs.secretKey };
   await clone.pulumi("stack", "init", "dev");
   for (const [key, value] of Object.entries(credentials)) {
@@ -221,8 +226,5 @@ test("destroy leaves nothing, and theirs as it was", async () => {
   const { code, output } = await clone.pulumi("destroy", "--yes", "--skip-preview", "-s", "dev");
   expect(code, output).toBe(0);
   expect(leftovers(clone.id)).toEqual([]);
-  const shape = ({ network }: { network: { Containers: object } }) =>
-    Object.keys(network.Containers).sort();
-  type Snapshot = Parameters<typeof shape>[0];
-  expect(shape((await theirs.snapshot()) as Snapshot)).toEqual(shape(before as Snapshot));
+  expect(onTheirs()).toEqual(before);
 });
