@@ -21,6 +21,7 @@ export type Stage = readonly (readonly Part[])[];
  */
 export const besideEachOther: readonly string[] = [
   "swarm-leave",
+  "attached-model",
   "attach-pickle",
   "backup",
   "models",
