@@ -126,12 +126,15 @@ export function describe(
 
 function agreementLines(agreement: z.infer<typeof checked>["agreement"]): string[] {
   if (!agreement) return [];
+  const { rows, agreed, disagreements } = agreement;
+  const more = rows - agreed - disagreements.length;
   return [
-    ...agreement.disagreements.map(
+    ...disagreements.map(
       ({ row, original, converted }) =>
         `row ${row}: ${JSON.stringify(original)} became ${JSON.stringify(converted)}`,
     ),
-    `${agreement.agreed} of ${agreement.rows} rows agree with the original`,
+    ...(more > 0 ? [`and ${more} more`] : []),
+    `${agreed} of ${rows} rows agree with the original`,
   ];
 }
 

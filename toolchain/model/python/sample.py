@@ -11,6 +11,8 @@ from refused import Refused
 from steps import categories_in, meets
 
 ROWS = 1000
+# What helps where a model remembers too little, whoever converts it.
+GIVE_ROWS = "log it with an input_example, or publish it with --sample rows.csv"
 # Integers of so few values are drawn among them; others between the least and the greatest.
 FEW = 20
 # Of so many rows it is found out which the original refuses.
@@ -142,7 +144,7 @@ def invent(model, rows=ROWS):
     names = getattr(model, "feature_names_in_", None)
     width = getattr(model, "n_features_in_", None)
     if width is None:
-        raise Refused("this model does not say what it was fitted with: give --sample rows.csv")
+        raise Refused(f"this model does not say what it was fitted with: {GIVE_ROWS}")
     columns = list(range(width)) if names is None else list(names)
     learned = {}
     for step, taken in meets(model, columns):
@@ -154,7 +156,7 @@ def invent(model, rows=ROWS):
     if unknown:
         raise Refused(
             "nothing in the model says what values these columns have: "
-            f"{', '.join(map(str, unknown))}. Give --sample rows.csv"
+            f"{', '.join(map(str, unknown))}: {GIVE_ROWS}"
         )
     made = pd.DataFrame({name: learned[name](random, rows) for name in columns})
     return made.to_numpy(dtype=np.float64) if names is None else made
