@@ -5,7 +5,7 @@ import { root } from "../../toolchain/clone.mjs";
 import { besideEachOther, partsOf } from "./parts.ts";
 
 const place = {
-  cores: 2,
+  atOnce: 3,
   root: "/project",
   cwd: "/project/test",
   artifacts: "/artifacts",

@@ -62,8 +62,8 @@ export class UsageError extends Error {
 export const filesAtOnce = "TEST_FILES_AT_ONCE";
 
 interface Place {
-  /** Of the machine. */
-  readonly cores: number;
+  /** How many files that wait more than they work are run at a time. */
+  readonly atOnce: number;
   /** The project's own folder. */
   readonly root: string;
   /** Where the command was given. */
@@ -78,7 +78,7 @@ interface Place {
  */
 export function partsOf(
   args: readonly string[],
-  { cores, root, cwd, artifacts, exists }: Place,
+  { atOnce, root, cwd, artifacts, exists }: Place,
 ): Stage[] {
   const { names, files } = parsed(args);
   const tests = (name: string, ...further: string[]): Part => {
@@ -105,7 +105,7 @@ export function partsOf(
     [
       // These need no engine, and use what the others leave of the machine.
       [...["types", "lint", "format"].map(check), tests("unit", "--project", "unit")],
-      [{ ...engine("stack", ...besideEachOther), env: { [filesAtOnce]: String(cores) } }],
+      [{ ...engine("stack", ...besideEachOther), env: { [filesAtOnce]: String(atOnce) } }],
     ],
     [[engine("engine", ...besideEachOther.flatMap((file) => ["--exclude", file]))]],
   ];
