@@ -1,7 +1,7 @@
 import { docker } from "./engine.ts";
 
-/** What the engine, the gateway and the load test ask, and nobody else. */
-const checks = new Set(["/healthz", "/readyz", "/metrics"]);
+/** What the engine, the gateway, the load test, the status and whoever publishes ask: hardly anybody else. */
+const checks = new Set(["/healthz", "/readyz", "/metrics", "/model"]);
 
 /** Requests that a replica has answered since it started, checks aside, by its own metrics. Pure. */
 export function countedRequests(exposition: string): number {
