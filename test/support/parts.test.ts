@@ -20,6 +20,7 @@ test("without a word it is every check and every test", () => {
     "lint",
     "format",
     "unit tests",
+    "images",
     "stack tests",
     "engine tests",
   ]);

@@ -101,12 +101,13 @@ export function partsOf(
   const check = (name: string): Part => ({ name, command: ["npm", "run", "-s", `check:${name}`] });
   const engine = (name: string, ...further: string[]) =>
     tests(name, "--project", "engine", ...further);
+  const images = ["node", "toolchain/run.mjs", "test/support/images.ts"];
   return [
     [
-      // These need no engine, and use what the others leave of the machine.
       [...["types", "lint", "format"].map(check), tests("unit", "--project", "unit")],
-      [{ ...engine("stack", ...besideEachOther), env: { [filesAtOnce]: String(atOnce) } }],
+      [{ name: "images", command: images }],
     ],
+    [[{ ...engine("stack", ...besideEachOther), env: { [filesAtOnce]: String(atOnce) } }]],
     [[engine("engine", ...besideEachOther.flatMap((file) => ["--exclude", file]))]],
   ];
 }

@@ -1,0 +1,8 @@
+// Makes the images that tests run on, once: files that are run beside each other would each make them.
+import { join } from "node:path";
+import { root } from "../../toolchain/clone.mjs";
+import { ensureImages } from "../../toolchain/steps/images.mjs";
+
+const consent = { yes: true };
+await ensureImages(["base-mlflow", "base-minio", "base-postgres"], { consent });
+await ensureImages(["mlflow-2"], { consent, folder: join(root, "test/images") });
