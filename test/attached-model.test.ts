@@ -1,11 +1,10 @@
 // What all the original systems have: an MLflow and an S3 store of an older compose project on its own
 // network, with a pickled scikit-learn model in them. MLflow of before and after version 3.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Clone, docker, freshClone, leftovers } from "./clone.ts";
-import { freePort } from "./port.ts";
+import { type Clone, docker, freshClone, leftovers, onFreePorts } from "./clone.ts";
 import { typedIn, withOwn } from "./support/readme.ts";
 import { type Answer, steadyLoad, until } from "./support/service.ts";
 import { somebodysMlflow, type SomebodysMlflow, type Theirs } from "./support/somebodys-mlflow.ts";
@@ -66,14 +65,7 @@ const typed = async (lines: readonly string[]) => {
 
 beforeAll(async () => {
   clone = freshClone("attached-model");
-  const apiPort = await freePort();
-  apiUrl = `http://127.0.0.1:${apiPort}`;
-  const settings = join(clone.dir, "Pulumi.dev.yaml");
-  writeFileSync(
-    settings,
-    `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${apiPort}"\n` +
-      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
-  );
+  apiUrl = await onFreePorts(clone);
   const ready = await clone.run("node", ["toolchain/setup.mjs", "--yes"]);
   expect(ready.code, ready.output).toBe(0);
   [older, newer] = await Promise.all([somebodysMlflow("2.22.5"), somebodysMlflow("3.17.2")]);

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { root, stateDir } from "../toolchain/clone.mjs";
 import { identityOf, type State } from "../toolchain/launcher/state.mjs";
+import { freePort } from "./port.ts";
 
 export interface Result {
   readonly code: number;
@@ -118,6 +119,17 @@ export function identityIn(backend: string, stack?: string): string | undefined 
 
 /** Folders that npm fills. */
 const packages = ["node_modules", "toolchain/upstream/node_modules"];
+
+/** Puts a clone's dev stack on free ports, so that others may run beside it. Returns the API's address. */
+export async function onFreePorts({ dir }: Pick<Clone, "dir">): Promise<string> {
+  const apiPort = await freePort();
+  appendFileSync(
+    join(dir, "Pulumi.dev.yaml"),
+    `  inference-stack:apiPort: "${apiPort}"\n` +
+      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
+  );
+  return `http://127.0.0.1:${apiPort}`;
+}
 
 /**
  * A clone of what is here, committed or not.

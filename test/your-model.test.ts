@@ -9,8 +9,7 @@ import { root } from "../toolchain/clone.mjs";
 import { run } from "../toolchain/process.mjs";
 import { ensureImages } from "../toolchain/steps/images.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
-import { type Clone, freshClone } from "./clone.ts";
-import { freePort } from "./port.ts";
+import { type Clone, freshClone, onFreePorts } from "./clone.ts";
 import { typedIn } from "./support/readme.ts";
 import { differences, type Truth } from "./support/truth.ts";
 
@@ -39,14 +38,7 @@ async function train(): Promise<Truth> {
 
 beforeAll(async () => {
   clone = freshClone("your-model");
-  const apiPort = await freePort();
-  apiUrl = `http://127.0.0.1:${apiPort}`;
-  const settings = join(clone.dir, "Pulumi.dev.yaml");
-  writeFileSync(
-    settings,
-    `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${apiPort}"\n` +
-      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
-  );
+  apiUrl = await onFreePorts(clone);
   const ready = await clone.run("node", ["toolchain/setup.mjs", "--yes"]);
   expect(ready.code, ready.output).toBe(0);
   truth = await train();
