@@ -69,6 +69,7 @@ for (const lanes of wanted) {
   const last = lanes.length - 1;
   const ended = await Promise.all(lanes.map((parts, lane) => runLane(parts, lane !== last)));
   outcomes.push(...ended.flat());
+  if (ended.flat().some(({ needed, ok }) => needed && !ok)) break;
 }
 
 console.log(`\nLogs and reports: ${artifacts}`);

@@ -1,10 +1,11 @@
 // The swarm stack and what it does not make itself or not alone: the Swarm, MLflow and S3, networks of
 // others; and several gateways and load-test workers, on two engines.
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { baseImages } from "../toolchain/versions.mjs";
+import { disagreements, type Truth } from "./support/truth.ts";
 import { Report } from "./swarm-report.ts";
 import { joinSwarm, type Node, swarmRig } from "./swarm-rig.ts";
 import { lines, SwarmStack } from "./swarm-stack.ts";
@@ -180,6 +181,21 @@ describe("a Swarm of two nodes", () => {
     expect(code, output).toBe(0);
   }
 
+  /** Has the registry's own container train models and log their pickles; what they predict. */
+  function train(): Record<string, Record<string, Truth>> {
+    const script = readFileSync(join(import.meta.dirname, "support/somebodys_models.py"), "utf8");
+    const printed = manager.docker(
+      ...["exec", "-e", "MLFLOW_TRACKING_URI=http://127.0.0.1:5000", "-e", "DO_NOT_TRACK=true"],
+      ...["-e", "GIT_PYTHON_REFRESH=quiet", "mlflow", "python3", "-c", script],
+    );
+    return JSON.parse(lines(printed).at(-1) ?? "") as Record<string, Record<string, Truth>>;
+  }
+
+  function alias(model: string, name: string, version: string): void {
+    const script = `import mlflow; mlflow.MlflowClient("http://127.0.0.1:5000").set_registered_model_alias("${model}", "${name}", "${version}")`;
+    manager.docker("exec", "-e", "GIT_PYTHON_REFRESH=quiet", "mlflow", "python3", "-c", script);
+  }
+
   const attached = () => ({
     ...published(),
     dependencies: "attach",
@@ -228,6 +244,63 @@ describe("a Swarm of two nodes", () => {
     const versions = () => new Set([1, 2, 3, 4].map(() => servedModel(stack.gatewayUrl()).version));
     await expect.poll(versions, { timeout: 90_000, interval: 1000 }).toEqual(new Set(["2"]));
     expect(stack.part("relay")).toEqual(relays);
+  });
+
+  test("serves what is a pickle there on every node, and takes over what is promoted", async () => {
+    const model = "iris_species";
+    const truth = train()[model];
+    const right = (version: string) => {
+      const expected = truth?.[version];
+      if (expected === undefined) throw new Error(`nobody trained a version ${version}`);
+      // Replicas on either node, and each of them at least once.
+      for (let i = 0; i < 6; i++) {
+        const reply = stack.http(`${stack.gatewayUrl()}/predict`, expected.rows);
+        expect(disagreements(reply, expected)).toEqual([]);
+      }
+    };
+    const promote = async (version: string) => {
+      const { code, stdout, output } = await stack.run(
+        ...["npm", "run", "-s", "model", "--", "promote", version, "-s", "swarm", "--json"],
+      );
+      return { code, output, result: JSON.parse(stdout || "{}") as unknown };
+    };
+    alias(model, "champion", "1");
+    await stack.upWith({ ...attached(), model, modelAlias: "champion" });
+    expect(nodes.map((node) => stack.part("service", node).length)).toEqual([1, 1]);
+    right("1");
+    // Both replicas tell what they made of it.
+    const served = { version: "3", state: "serves it" };
+    const seen = await report.under("a pickle is promoted where the registry is", async () => {
+      expect(await promote("3")).toMatchObject({
+        code: 0,
+        result: { served: { outcome: "served", replicas: [served, served] } },
+      });
+    });
+    expect(seen.failed).toEqual({});
+    right("3");
+    const refused = { version: "3", state: "refused it" };
+    expect(await promote("4")).toMatchObject({
+      code: 1,
+      result: { served: { outcome: "refused", replicas: [refused, refused] } },
+    });
+    // The registry is away, and a replica starts anew on either node.
+    manager.docker("stop", "-t", "1", "mlflow");
+    try {
+      const before = new Set(nodes.flatMap((node) => stack.part("service", node)));
+      for (const node of nodes) node.docker("kill", ...stack.part("service", node));
+      const anew = () =>
+        nodes.map((node) => stack.part("service", node).filter((id) => !before.has(id)).length);
+      await expect.poll(anew, { timeout: 120_000, interval: 1000 }).toEqual([1, 1]);
+      await expect
+        .poll(() => stack.http(`${stack.gatewayUrl()}/readyz`).status, { timeout: 120_000 })
+        .toBe(200);
+      right("3");
+    } finally {
+      manager.docker("start", "mlflow");
+      await mlflowAnswers();
+    }
+    alias(model, "champion", "3");
+    await stack.clean();
   });
 
   test("runs a gateway on each node and workers as a service, and status tells what all of them did", async () => {

@@ -9,6 +9,8 @@ export interface Part {
   readonly report?: string;
   /** Variables beside the caller's own. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Where it failed no later stage can pass, and none is begun. */
+  readonly needed?: boolean;
 }
 
 /** What is run side by side: lanes, the parts of each one after another. */
@@ -83,7 +85,10 @@ export function partsOf(
   const { names, files } = parsed(args);
   const tests = (name: string, ...further: string[]): Part => {
     const report = join(artifacts, `${name}.json`);
-    const reporters = ["--reporter=verbose", "--reporter=json", `--outputFile.json=${report}`];
+    const reporters = [
+      ...["--reporter=verbose", "--reporter=./test/support/under-way.ts"],
+      ...["--reporter=json", `--outputFile.json=${report}`],
+    ];
     return {
       name: `${name} tests`,
       command: ["npx", "--no-install", "vitest", "run", ...further, ...reporters],
@@ -105,7 +110,7 @@ export function partsOf(
   return [
     [
       [...["types", "lint", "format"].map(check), tests("unit", "--project", "unit")],
-      [{ name: "images", command: images }],
+      [{ name: "images", command: images, needed: true }],
     ],
     [[{ ...engine("stack", ...besideEachOther), env: { [filesAtOnce]: String(atOnce) } }]],
     [[engine("engine", ...besideEachOther.flatMap((file) => ["--exclude", file]))]],

@@ -7,18 +7,25 @@ export interface Truth {
   readonly probabilities: readonly (readonly number[])[];
 }
 
-/**
- * A sentence for each row that `/predict` answers otherwise than the original: another label, or one of
- * another type, or a probability of a class that is further off than sums in another order make it.
- */
+/** {@link disagreements} of what a service says now. */
 export async function differences(apiUrl: string, truth: Truth): Promise<string[]> {
   const reply = await fetch(`${apiUrl}/predict`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(truth.rows),
   });
-  const text = await reply.text();
-  if (reply.status !== 200) return [`${reply.status} ${text}`];
+  return disagreements({ status: reply.status, text: await reply.text() }, truth);
+}
+
+/**
+ * A sentence for each row that `/predict` answers otherwise than the original: another label, or one of
+ * another type, or a probability of a class that is further off than sums in another order make it. Pure.
+ */
+export function disagreements(
+  { status, text }: { readonly status: number; readonly text: string },
+  truth: Truth,
+): string[] {
+  if (status !== 200) return [`${status} ${text}`];
   const answers = JSON.parse(text) as readonly unknown[];
   if (answers.length !== truth.rows.length) return [`${answers.length} answers`];
   return answers.flatMap((answer, row) => {
