@@ -4,11 +4,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { baseImages } from "../toolchain/versions.mjs";
 import { bringUp, type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
 import { freePort } from "./port.ts";
 import { realRegistry, type RealRegistry } from "./support/registry.ts";
+import { predicted, training } from "./support/somebodys-models.ts";
 import { privateCertificate, tlsProxy } from "./support/tls-proxy.ts";
 import { until } from "./support/service.ts";
+import { differences } from "./support/truth.ts";
 import { predict } from "./traffic.ts";
 
 let clone: Clone;
@@ -346,6 +349,66 @@ describe("dependencies: attach", () => {
       expect(inspect()).toEqual(before);
       const listed = await clone.run("npm", ["run", "-s", "model", "--", "list"]);
       expect(listed.code, listed.output).toBe(0);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  test("serves a pickle of an MLflow that wants a password or a token, which replicas never have", async () => {
+    const certificate = await privateCertificate(registry.machine);
+    writeFileSync(join(clone.dir, ".state", "ca.pem"), certificate.ca);
+    const [password, token] = ["a password: ümläut", "token-of-somebody"];
+    const basic = Buffer.from(`somebody:${password}`).toString("base64");
+    const proxy = await tlsProxy(
+      ...([registry.machine, certificate, registry.mlflowHost, 5000] as const),
+      [`Basic ${basic}`, `Bearer ${token}`],
+    );
+    const name = "iris_species";
+    const truth = predicted(
+      docker(
+        ...["run", "--rm", "--network", registry.network, "-e", "DO_NOT_TRACK=true"],
+        ...["-e", "MLFLOW_TRACKING_URI=http://mlflow:5000", "-e", "GIT_PYTHON_REFRESH=quiet"],
+        ...[baseImages.mlflow, "python3", "-c", training],
+      ),
+    )[name];
+    const serves = async (version: string) => {
+      expect(await servedModel()).toMatchObject({ name, version });
+      const expected = truth?.[version];
+      if (expected === undefined) throw new Error(`nobody trained a version ${version}`);
+      expect(await differences(apiUrl, expected)).toEqual([]);
+      const [id = ""] = clone.containers("service");
+      const told = docker("exec", id, "cat", "/run/inference/settings.json");
+      for (const secret of [password, basic, token]) expect(told).not.toContain(secret);
+    };
+    const pointAt = async (version: string) => {
+      const { status } = await fetch(
+        `http://${registry.mlflowHost}:5000/api/2.0/mlflow/registered-models/alias`,
+        {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ name, alias: "production", version }),
+        },
+      );
+      expect(status).toBe(200);
+    };
+    try {
+      await pointAt("1");
+      await set({ model: name, mlflowUrl: proxy.url });
+      const { code, output } = await clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev");
+      expect(code).not.toBe(0);
+      expect(output).toMatch(/401/);
+      await set({ mlflowUser: "somebody" });
+      await set({ mlflowPassword: password }, "--secret");
+      await up();
+      await serves("1");
+      await unset("mlflowUser", "mlflowPassword");
+      await set({ mlflowToken: token }, "--secret");
+      await up();
+      await serves("1");
+      await pointAt("2");
+      await until("the next version serves", async () => (await servedModel()).version === "2");
+      await serves("2");
+      expect(JSON.stringify(clone.state("dev"))).not.toMatch(/ümläut|token-of-somebody/);
     } finally {
       await proxy.close();
     }

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { root, stateDir } from "../toolchain/clone.mjs";
+import { engineFiles } from "./support/engine-files.ts";
 import { type Part, partsOf, type Stage, UsageError } from "./support/parts.ts";
 import { type Tally, tally, tallyText } from "./support/tally.ts";
 
@@ -19,7 +20,15 @@ function stages(): Stage[] {
   try {
     // A file of them alone leaves two thirds of two cores idle.
     const atOnce = availableParallelism() + 1;
-    return partsOf(process.argv.slice(2), { atOnce, root, cwd, artifacts, exists: existsSync });
+    const place = {
+      atOnce,
+      engineFiles: engineFiles(root),
+      root,
+      cwd,
+      artifacts,
+      exists: existsSync,
+    };
+    return partsOf(process.argv.slice(2), place);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(error.message);

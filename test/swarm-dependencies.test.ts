@@ -1,10 +1,11 @@
 // The swarm stack and what it does not make itself or not alone: the Swarm, MLflow and S3, networks of
 // others; and several gateways and load-test workers, on two engines.
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { baseImages } from "../toolchain/versions.mjs";
+import { predicted, training } from "./support/somebodys-models.ts";
 import { disagreements, type Truth } from "./support/truth.ts";
 import { Report } from "./swarm-report.ts";
 import { joinSwarm, type Node, swarmRig } from "./swarm-rig.ts";
@@ -183,12 +184,12 @@ describe("a Swarm of two nodes", () => {
 
   /** Has the registry's own container train models and log their pickles; what they predict. */
   function train(): Record<string, Record<string, Truth>> {
-    const script = readFileSync(join(import.meta.dirname, "support/somebodys_models.py"), "utf8");
-    const printed = manager.docker(
-      ...["exec", "-e", "MLFLOW_TRACKING_URI=http://127.0.0.1:5000", "-e", "DO_NOT_TRACK=true"],
-      ...["-e", "GIT_PYTHON_REFRESH=quiet", "mlflow", "python3", "-c", script],
+    return predicted(
+      manager.docker(
+        ...["exec", "-e", "MLFLOW_TRACKING_URI=http://127.0.0.1:5000", "-e", "DO_NOT_TRACK=true"],
+        ...["-e", "GIT_PYTHON_REFRESH=quiet", "mlflow", "python3", "-c", training],
+      ),
     );
-    return JSON.parse(lines(printed).at(-1) ?? "") as Record<string, Record<string, Truth>>;
   }
 
   function alias(model: string, name: string, version: string): void {

@@ -66,6 +66,8 @@ export const filesAtOnce = "TEST_FILES_AT_ONCE";
 interface Place {
   /** How many files that wait more than they work are run at a time. */
   readonly atOnce: number;
+  /** All tests on the engine, from the project's folder. */
+  readonly engineFiles: readonly string[];
   /** The project's own folder. */
   readonly root: string;
   /** Where the command was given. */
@@ -80,7 +82,7 @@ interface Place {
  */
 export function partsOf(
   args: readonly string[],
-  { atOnce, root, cwd, artifacts, exists }: Place,
+  { atOnce, engineFiles, root, cwd, artifacts, exists }: Place,
 ): Stage[] {
   const { names, files } = parsed(args);
   const tests = (name: string, ...further: string[]): Part => {
@@ -104,16 +106,18 @@ export function partsOf(
     return [[[tests("chosen", ...paths, ...names.flatMap((name) => ["-t", name]))]]];
   }
   const check = (name: string): Part => ({ name, command: ["npm", "run", "-s", `check:${name}`] });
-  const engine = (name: string, ...further: string[]) =>
-    tests(name, "--project", "engine", ...further);
+  // Both by their names: what a project of the configuration leaves out, --exclude adds nothing to.
+  const engine = (name: string, paths: readonly string[]) =>
+    tests(name, "--project", "engine", ...paths);
+  const alone = engineFiles.filter((file) => !besideEachOther.includes(file));
   const images = ["node", "toolchain/run.mjs", "test/support/images.ts"];
   return [
     [
       [...["types", "lint", "format"].map(check), tests("unit", "--project", "unit")],
       [{ name: "images", command: images, needed: true }],
     ],
-    [[{ ...engine("stack", ...besideEachOther), env: { [filesAtOnce]: String(atOnce) } }]],
-    [[engine("engine", ...besideEachOther.flatMap((file) => ["--exclude", file]))]],
+    [[{ ...engine("stack", besideEachOther), env: { [filesAtOnce]: String(atOnce) } }]],
+    [[engine("engine", alone)]],
   ];
 }
 

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Client } from "minio";
 import { folderId, label, root } from "../../toolchain/clone.mjs";
@@ -8,6 +7,7 @@ import { ensureImages } from "../../toolchain/steps/images.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 import mlflow2 from "../images/mlflow-2.mjs";
 import { until } from "./service.ts";
+import { predicted, training } from "./somebodys-models.ts";
 import type { Truth } from "./truth.ts";
 
 /** All that is somebody's, to be compared with what it was. */
@@ -126,18 +126,14 @@ export async function somebodysMlflow(version: keyof typeof kinds): Promise<Some
       },
       180_000,
     );
-    const script = await readFile(join(root, "test/support/somebodys_models.py"), "utf8");
     const trained = await docker(
       ...["run", "--rm", `--network=${network}`, "--memory=2g", marked, ...settings],
-      ...[image, "python3", "-c", script],
+      ...[image, "python3", "-c", training],
     );
-    const truth = JSON.parse(trained.split("\n").at(-1) ?? "") as {
-      iris_species: Record<string, Truth>;
-    };
     const api = "/api/2.0/mlflow";
     return {
       ...{ network, mlflowUrl, s3Url, bucket, accessKey, secretKey },
-      truth: truth.iris_species,
+      truth: predicted(trained)["iris_species"] ?? {},
       async promote(name, number) {
         const move = {
           name,

@@ -1,5 +1,6 @@
-import { createConnection, isIP, type AddressInfo, type Socket } from "node:net";
-import { createServer } from "node:tls";
+import { request } from "node:http";
+import { createServer } from "node:https";
+import { isIP, type AddressInfo } from "node:net";
 import { run } from "../../toolchain/process.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 
@@ -28,28 +29,31 @@ export async function privateCertificate(...names: string[]): Promise<Certificat
   return { key, cert, ca };
 }
 
-/** TLS on `address` before a server that speaks none. */
+/**
+ * TLS on `address` before a server that speaks none.
+ * @param allowed values of the header Authorization; whoever has none of them gets a 401. Unless given,
+ *   nobody is asked
+ */
 export async function tlsProxy(
   address: string,
   certificate: Certificate,
   host: string,
   port: number,
+  allowed?: readonly string[],
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer(certificate, (near) => {
-    const far = createConnection(port, host);
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one);
-      one.on("error", () => one.destroy());
-      one.once("close", () => {
-        sockets.delete(one);
-        other.destroy();
-      });
+  const server = createServer(certificate, (near, reply) => {
+    const { method, url: path, headers } = near;
+    if (allowed !== undefined && !allowed.includes(headers.authorization ?? "")) {
+      reply.writeHead(401).end("who are you?");
+      near.resume();
+      return;
     }
-    near.pipe(far).pipe(near);
+    const far = request({ host, port, method, path, headers }, (answer) => {
+      reply.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(reply);
+    });
+    far.once("error", () => reply.destroy());
+    near.pipe(far);
   });
   // Whoever does not trust the certificate breaks off.
   server.on("tlsClientError", () => undefined);
@@ -57,7 +61,7 @@ export async function tlsProxy(
   return {
     url: `https://${address}:${(server.address() as AddressInfo).port}`,
     async close() {
-      for (const socket of sockets) socket.destroy();
+      server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
