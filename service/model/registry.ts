@@ -98,7 +98,8 @@ function createSource(parts: Parts): ModelSource {
     if (!isOnnx && !anyFlavor)
       throw new RegistryError(
         `${version.name} version ${version.version} is no ONNX model; ` +
-          `npm run model -- publish models:/${version.name}/${version.version} makes one of it`,
+          `npm run model -- publish models:/${version.name}/${version.version} makes one of it, ` +
+          "and so does the next npx pulumi up of a stack that is attached to the registry",
         { permanent: true },
       );
     return store.fetch(keyOf(version), files, version.digest, signal);

@@ -24,11 +24,13 @@ export interface ModelStack {
 }
 
 async function pulumi(...args: string[]): Promise<unknown> {
-  const cli = join(root, "node_modules", ".bin", "pulumi");
-  const { stdout } = await promisify(execFile)(cli, ["--non-interactive", ...args], {
-    cwd: root,
-    maxBuffer: 1024 ** 3,
-  });
+  // This folder's own: packages may be shared with another, and so the command among them.
+  const launcher = join(root, "toolchain", "launcher", "pulumi.mjs");
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [launcher, "--non-interactive", ...args],
+    { cwd: root, maxBuffer: 1024 ** 3 },
+  );
   return JSON.parse(stdout);
 }
 
