@@ -53,7 +53,7 @@ function predict(target: Target): Promise<string | undefined> {
         resolve(error.message);
       });
       reply.once("end", () => {
-        const good = reply.statusCode === 200 && text.includes('"setosa"');
+        const good = reply.statusCode === 200 && /"label":(?:"setosa"|0)[,}]/.test(text);
         resolve(good ? undefined : `${reply.statusCode ?? 0} ${text.slice(0, 120)}`);
       });
     });
