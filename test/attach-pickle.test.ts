@@ -1,12 +1,9 @@
 // A pickle is foreign code. What it may do where it is opened, what that changes for others, and what a
 // stack that converts pickles does when it starts anew.
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { run } from "../toolchain/process.mjs";
-import { bringUp, type Clone, docker, freshClone, leftovers } from "./clone.ts";
+import { bringUp, type Clone, docker, freshClone, leftovers, onFreePorts } from "./clone.ts";
 import mlflow2 from "./images/mlflow-2.mjs";
-import { freePort } from "./port.ts";
 import { until } from "./support/service.ts";
 import { somebodysMlflow, type SomebodysMlflow } from "./support/somebodys-mlflow.ts";
 import { differences } from "./support/truth.ts";
@@ -103,8 +100,6 @@ const right = async (version: string) => {
 
 beforeAll(async () => {
   clone = freshClone("attach-pickle");
-  const apiPort = await freePort();
-  apiUrl = `http://127.0.0.1:${apiPort}`;
   const ready = await clone.run("node", ["toolchain/setup.mjs", "--yes"]);
   expect(ready.code, ready.output).toBe(0);
   theirs = await somebodysMlflow("2.22.5");
@@ -117,16 +112,10 @@ beforeAll(async () => {
     ...[mlflow2.image, "python3", "-c", REGISTER, HOSTILE],
   ]);
   evil = registered.split("\n").at(-1) ?? "";
-  const settings = join(clone.dir, "Pulumi.dev.yaml");
-  const keys = {
-    ...{ apiPort, loadtestPort: await freePort(), dependencies: "attach" },
+  apiUrl = await onFreePorts(clone, {
+    ...{ dependencies: "attach", model: MODEL, modelStage: "Production" },
     ...{ dependencyNetwork: theirs.network, mlflowUrl: theirs.mlflowUrl, s3Url: theirs.s3Url },
-    ...{ model: MODEL, modelStage: "Production" },
-  };
-  const lines = Object.entries(keys).map(
-    ([key, value]) => `  inference-stack:${key}: "${value}"\n`,
-  );
-  writeFileSync(settings, readFileSync(settings, "utf8") + lines.join(""));
+  });
 });
 
 afterAll(async () => {

@@ -8,8 +8,7 @@ import { z } from "zod";
 import { root } from "../toolchain/clone.mjs";
 import { ensureImages } from "../toolchain/steps/images.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
-import { type Clone, docker, freshClone } from "./clone.ts";
-import { freePort } from "./port.ts";
+import { type Clone, docker, freshClone, onFreePorts } from "./clone.ts";
 import { until } from "./support/service.ts";
 import { predict } from "./traffic.ts";
 
@@ -149,15 +148,7 @@ print(json.dumps([model.description, model.tags, {a: str(v) for a, v in model.al
 
   beforeAll(async () => {
     clone = freshClone("backup");
-    const settings = join(clone.dir, "Pulumi.dev.yaml");
-    const apiPort = await freePort();
-    apiUrl = `http://127.0.0.1:${apiPort}`;
-    writeFileSync(
-      settings,
-      `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${apiPort}"\n` +
-        `  inference-stack:loadtestPort: "${await freePort()}"\n` +
-        `  inference-stack:dependencies: deploy\n  inference-stack:model: mine\n`,
-    );
+    apiUrl = await onFreePorts(clone, { dependencies: "deploy", model: "mine" });
     backup = join(clone.dir, ".state", "backup.tar");
     execFileSync("node", ["toolchain/setup.mjs", "--yes"], { cwd: clone.dir, stdio: "ignore" });
   });

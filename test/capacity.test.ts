@@ -7,8 +7,7 @@ import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { foldJournal, parseJournal, type Entry } from "../loadtest/capacity/journal.ts";
 import type { ReportData } from "../loadtest/capacity/report/data.ts";
-import { bringUp, type Clone, docker, freshClone } from "./clone.ts";
-import { freePort } from "./port.ts";
+import { bringUp, type Clone, docker, freshClone, onFreePorts } from "./clone.ts";
 
 let clone: Clone;
 let settings: string;
@@ -40,11 +39,7 @@ const limitsOfService = (): string => {
 beforeAll(async () => {
   clone = freshClone("capacity");
   settings = join(clone.dir, "Pulumi.dev.yaml");
-  writeFileSync(
-    settings,
-    `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${await freePort()}"\n` +
-      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
-  );
+  await onFreePorts(clone);
   expect((await clone.run("npm", ["ci"])).code).toBe(0);
   expect((await clone.run("npm", ["run", "setup", "--", "--yes"])).code).toBe(0);
   const { code, output } = await bringUp(clone, "-s", "dev");

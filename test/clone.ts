@@ -120,14 +120,19 @@ export function identityIn(backend: string, stack?: string): string | undefined 
 /** Folders that npm fills. */
 const packages = ["node_modules", "toolchain/upstream/node_modules"];
 
-/** Puts a clone's dev stack on free ports, so that others may run beside it. Returns the API's address. */
-export async function onFreePorts({ dir }: Pick<Clone, "dir">): Promise<string> {
-  const apiPort = await freePort();
-  appendFileSync(
-    join(dir, "Pulumi.dev.yaml"),
-    `  inference-stack:apiPort: "${apiPort}"\n` +
-      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
+/**
+ * Puts a clone's dev stack on free ports, so that others may run beside it, and sets what else is given.
+ * @returns the API's address
+ */
+export async function onFreePorts(
+  { dir }: Pick<Clone, "dir">,
+  more: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const [apiPort, loadtestPort] = [String(await freePort()), String(await freePort())];
+  const lines = Object.entries({ apiPort, loadtestPort, ...more }).map(
+    ([key, value]) => `  inference-stack:${key}: ${JSON.stringify(value)}\n`,
   );
+  appendFileSync(join(dir, "Pulumi.dev.yaml"), lines.join(""));
   return `http://127.0.0.1:${apiPort}`;
 }
 

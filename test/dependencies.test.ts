@@ -1,12 +1,19 @@
 // MLflow and an S3 store that come with the stack, and ones that were there before it.
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { baseImages } from "../toolchain/versions.mjs";
-import { bringUp, type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
-import { freePort } from "./port.ts";
+import {
+  bringUp,
+  type Clone,
+  docker,
+  dockerLines,
+  freshClone,
+  leftovers,
+  onFreePorts,
+} from "./clone.ts";
 import { realRegistry, type RealRegistry } from "./support/registry.ts";
 import { predicted, training } from "./support/somebodys-models.ts";
 import { privateCertificate, tlsProxy } from "./support/tls-proxy.ts";
@@ -67,14 +74,7 @@ const volumes = () =>
 
 beforeAll(async () => {
   clone = freshClone("dependencies");
-  const settings = join(clone.dir, "Pulumi.dev.yaml");
-  const apiPort = await freePort();
-  apiUrl = `http://127.0.0.1:${apiPort}`;
-  writeFileSync(
-    settings,
-    `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${apiPort}"\n` +
-      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
-  );
+  apiUrl = await onFreePorts(clone);
   execFileSync("node", ["toolchain/setup.mjs", "--yes"], { cwd: clone.dir, stdio: "ignore" });
 });
 

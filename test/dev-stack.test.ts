@@ -5,7 +5,15 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { baseImages } from "../toolchain/versions.mjs";
-import { bringUp, type Clone, docker, dockerLines, freshClone, leftovers } from "./clone.ts";
+import {
+  bringUp,
+  type Clone,
+  docker,
+  dockerLines,
+  freshClone,
+  leftovers,
+  onFreePorts,
+} from "./clone.ts";
 import { freePort } from "./port.ts";
 import { constantTraffic, predict } from "./traffic.ts";
 
@@ -29,13 +37,7 @@ const running = () =>
 
 beforeAll(async () => {
   clone = freshClone("dev");
-  // Free ports, so that a stack of somebody's own may run beside this.
-  const settings = join(clone.dir, "Pulumi.dev.yaml");
-  writeFileSync(
-    settings,
-    `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${await freePort()}"\n` +
-      `  inference-stack:loadtestPort: "${await freePort()}"\n`,
-  );
+  await onFreePorts(clone);
   execFileSync(
     "git",
     ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qam", "ports"],

@@ -1,15 +1,14 @@
 // What an update starts and what never gets ready: told of in its own words, and taken away.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { identityOf, type State } from "../toolchain/launcher/state.mjs";
 import { baseImages } from "../toolchain/versions.mjs";
-import { type Clone, docker, dockerLines, freshClone } from "./clone.ts";
+import { type Clone, docker, dockerLines, freshClone, onFreePorts } from "./clone.ts";
 import { until } from "./loadtest/processes.ts";
-import { freePort } from "./port.ts";
 
 /** Images that are run as the service is, and never are it: what each does instead. */
 const images = {
@@ -61,12 +60,7 @@ beforeAll(async () => {
   }
   rmSync(context, { recursive: true });
   clone = freshClone("doomed");
-  const port = await freePort();
-  apiUrl = `http://127.0.0.1:${port}`;
-  appendFileSync(
-    join(clone.dir, "Pulumi.dev.yaml"),
-    `  inference-stack:apiPort: "${port}"\n  inference-stack:loadtestPort: "${await freePort()}"\n`,
-  );
+  apiUrl = await onFreePorts(clone);
   expect((await clone.run("npm", ["run", "setup", "--", "--yes"])).code).toBe(0);
 });
 

@@ -22,7 +22,7 @@ import { cacheDir, projectNode, pulumiBin } from "../toolchain/paths.mjs";
 import { which } from "../toolchain/process.mjs";
 import { ensureImages } from "../toolchain/steps/images.mjs";
 import { versions } from "../toolchain/versions.mjs";
-import { type Clone, freshClone } from "./clone.ts";
+import { type Clone, freshClone, onFreePorts } from "./clone.ts";
 import { pluginFile } from "./plugin-build.ts";
 import { freePort } from "./port.ts";
 import { privateCertificate } from "./support/tls-proxy.ts";
@@ -188,12 +188,7 @@ describe("TOOLCHAIN_SOURCE=download", () => {
     const fetched = plugins.map(([name, version]) => pluginTarball(name, version));
     expect(hosts.asked).toEqual(expect.arrayContaining([cliTarball, ...fetched]));
 
-    const settings = join(clone.dir, "Pulumi.dev.yaml");
-    writeFileSync(
-      settings,
-      `${readFileSync(settings, "utf8")}  inference-stack:apiPort: "${await freePort()}"\n` +
-        `  inference-stack:loadtestPort: "${await freePort()}"\n`,
-    );
+    await onFreePorts(clone);
     const launcher = join(clone.dir, "toolchain", "launcher", "pulumi.mjs");
     const preview = await clone.run(process.execPath, [
       ...[launcher, "preview", "-s", "dev", "--non-interactive"],

@@ -1,11 +1,8 @@
 // What somebody sees who does a thing for the first time, on a real engine.
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ContainerStatus } from "../infra/status-table.ts";
 import type { StackStatus } from "../infra/status.ts";
-import { type Clone, freshClone } from "./clone.ts";
-import { freePort } from "./port.ts";
+import { type Clone, freshClone, onFreePorts } from "./clone.ts";
 import { predict } from "./traffic.ts";
 
 let clone: Clone;
@@ -37,10 +34,7 @@ const replicas = () => status("service");
 
 beforeAll(async () => {
   clone = freshClone("first", { bare: true });
-  const settings = join(clone.dir, "Pulumi.dev.yaml");
-  const ports = { apiPort: await freePort(), loadtestPort: await freePort() };
-  const lines = Object.entries(ports).map(([key, port]) => `  inference-stack:${key}: "${port}"\n`);
-  writeFileSync(settings, readFileSync(settings, "utf8") + lines.join(""));
+  await onFreePorts(clone);
   const { code, output } = await clone.run("npm", ["run", "setup", "--", "--yes"]);
   expect(output).not.toMatch(/npm (warn|notice)/i);
   expect(code).toBe(0);

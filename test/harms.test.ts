@@ -22,9 +22,9 @@ import {
   dockerLines,
   freshClone,
   identityIn,
+  onFreePorts,
   type Result,
 } from "./clone.ts";
-import { freePort } from "./port.ts";
 import { constantTraffic, predict } from "./traffic.ts";
 
 let clone: Clone;
@@ -55,10 +55,7 @@ const declared = () => [...mine(), "--filter", "label=inference-stack.declared"]
 async function ready(name: string): Promise<Clone> {
   const made = freshClone(name, { bare: true });
   symlinkSync(join(root, "node_modules"), join(made.dir, "node_modules"));
-  const settings = join(made.dir, "Pulumi.dev.yaml");
-  const ports = { apiPort: await freePort(), loadtestPort: await freePort() };
-  const lines = Object.entries(ports).map(([key, port]) => `  inference-stack:${key}: "${port}"\n`);
-  writeFileSync(settings, readFileSync(settings, "utf8") + lines.join(""));
+  await onFreePorts(made);
   succeeds(await made.run(process.execPath, [join("toolchain", "setup.mjs"), "--yes"]));
   return made;
 }

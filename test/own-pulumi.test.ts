@@ -16,8 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { versions } from "../toolchain/versions.mjs";
-import { type Clone, freshClone } from "./clone.ts";
-import { freePort } from "./port.ts";
+import { type Clone, freshClone, onFreePorts } from "./clone.ts";
 
 let clone: Clone;
 let scratch: string;
@@ -55,10 +54,8 @@ const teams = (backend: string): NodeJS.ProcessEnv => ({
 beforeAll(async () => {
   clone = freshClone("own");
   scratch = mkdtempSync(join(tmpdir(), "own-pulumi-"));
-  committed =
-    `${readFileSync(settings("dev"), "utf8")}  inference-stack:apiPort: "${await freePort()}"\n` +
-    `  inference-stack:loadtestPort: "${await freePort()}"\n`;
-  writeFileSync(settings("dev"), committed);
+  await onFreePorts(clone);
+  committed = readFileSync(settings("dev"), "utf8");
   writeFileSync(settings("eu.west-1_b"), committed);
   const identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
   execFileSync("git", ["add", "-A"], { cwd: clone.dir });

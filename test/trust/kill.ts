@@ -1,9 +1,6 @@
 // `npm run trust -- kill`: an `up` killed at many moments, one after another, on a stack of its own.
 import { execFileSync } from "node:child_process";
-import { appendFileSync } from "node:fs";
-import { join } from "node:path";
-import { type Clone, freshClone } from "../clone.ts";
-import { freePort } from "../port.ts";
+import { type Clone, freshClone, onFreePorts } from "../clone.ts";
 import { killMarked } from "./marked.ts";
 import { killedUp, type Outcome } from "./killed-up.ts";
 import { changeOf, moments } from "./moments.ts";
@@ -18,16 +15,12 @@ export interface Campaign {
 /** A stack from nothing in a clone of its own, on free ports, written into its committed settings. */
 export async function freshStack(name: string): Promise<{ clone: Clone; apiUrl: string }> {
   const clone = freshClone(name);
-  const port = await freePort();
-  appendFileSync(
-    join(clone.dir, "Pulumi.dev.yaml"),
-    `  inference-stack:apiPort: "${port}"\n  inference-stack:loadtestPort: "${await freePort()}"\n`,
-  );
+  const apiUrl = await onFreePorts(clone);
   const identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
   execFileSync("git", [...identity, "commit", "-qam", "ports"], { cwd: clone.dir });
   await must(clone.run("npm", ["run", "setup", "--", "--yes"]));
   await must(clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev"));
-  return { clone, apiUrl: `http://127.0.0.1:${port}` };
+  return { clone, apiUrl };
 }
 
 async function must(result: ReturnType<Clone["run"]>): Promise<void> {
