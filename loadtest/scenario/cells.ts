@@ -8,8 +8,15 @@ interface Csv {
   readonly csv: string;
 }
 
-/** The body of a request for each row. Throws UserError where the columns or cells are not what `path` takes. */
-export function cellBodies({ name, csv }: Csv, document: unknown, path: string): string[] {
+export interface Rows {
+  /** Whether `path` takes arrays of rows and no row by itself. */
+  readonly listed: boolean;
+  /** Each row in JSON, made as it is asked for. */
+  readonly objects: Iterable<string>;
+}
+
+/** Throws UserError where the columns or cells are not what `path` takes, of a cell when its row is asked for. */
+export function cellRows({ name, csv }: Csv, document: unknown, path: string): Rows {
   const schema = bodySchema(document, path, "POST");
   const shape = schema === undefined ? undefined : rowShape(document, schema);
   if (shape === undefined) {
@@ -17,11 +24,11 @@ export function cellBodies({ name, csv }: Csv, document: unknown, path: string):
       `The target's /openapi.json does not say what columns POST ${path} takes, so the cells of ${name} cannot be told apart; give the rows as .ndjson, which are sent as they are.`,
     );
   }
-  const [head = [], ...lines] = readCells(csv);
+  const [head = [], ...lines] = readCells(csv, name);
   const wrong = wrongHeader(head, shape, path);
   if (wrong !== undefined) throw new UserError(`The header of ${name} ${wrong}`);
   const columns = head.map((column) => columnOf(column, shape, document));
-  return lines.map((cells, i) => {
+  const object = (cells: readonly string[], i: number): string => {
     const row = `${name}, row ${i + 1},`;
     if (cells.length !== head.length) {
       throw new UserError(`${row} has ${cells.length} cells where its header has ${head.length}.`);
@@ -37,8 +44,16 @@ export function cellBodies({ name, csv }: Csv, document: unknown, path: string):
       }
       return value === absent ? [] : [`${key}:${value}`];
     });
-    return shape.listed ? `[{${members.join(",")}}]` : `{${members.join(",")}}`;
-  });
+    return `{${members.join(",")}}`;
+  };
+  return { listed: shape.listed, objects: made(lines, object) };
+}
+
+function* made(
+  lines: readonly string[][],
+  object: (cells: readonly string[], row: number) => string,
+): Generator<string> {
+  for (const [row, cells] of lines.entries()) yield object(cells, row);
 }
 
 const someNames = (names: readonly string[]): string =>
@@ -84,6 +99,8 @@ const absent = "";
 function columnOf(column: string, { properties, required }: RowShape, document: unknown): Column {
   const types = typesOf(document, properties[column]);
   const readers = cellReaders.filter(([type]) => types.has(type)).map(([, read]) => read);
+  // A postcode is no number.
+  const isText = (cell: string): boolean => types.has("string") && /^[+-]?0\d/.test(cell.trim());
   const readAny = types.size === 0 ? [number, truth, text] : readers;
   const empty = types.has("null") ? "null" : readAny.includes(text) ? '""' : undefined;
   return {
@@ -91,7 +108,7 @@ function columnOf(column: string, { properties, required }: RowShape, document: 
     takes: [...types].map((type) => (type === "null" ? "nothing" : type)).join(" or "),
     json: (cell) => {
       if (cell === "") return empty ?? (required.has(column) ? undefined : absent);
-      for (const read of readAny) {
+      for (const read of isText(cell) ? [text] : readAny) {
         const value = read(read === text ? cell : cell.trim());
         if (value !== undefined) return value;
       }

@@ -1,38 +1,41 @@
-// RFC 4180: quotes may hold commas, line ends and doubled quotes.
+import { CsvError, parse } from "csv-parse/sync";
+import { UserError } from "../units.ts";
 
-/** The lines that are not empty, as their cells; the first has the columns' names. */
-export function readCells(text: string): string[][] {
-  const rows: string[][] = [];
-  let row: string[] = [];
-  let cell = "";
-  let quoted = false;
-  const endRow = (): void => {
-    row.push(cell);
-    cell = "";
-    if (row.length > 1 || row[0] !== "") rows.push(row);
-    row = [];
-  };
-  const body = text.replace(/^\uFEFF/, "");
-  for (let i = 0; i < body.length; i += 1) {
-    const char = body[i]!;
-    if (quoted) {
-      if (char !== '"') cell += char;
-      else if (body[i + 1] === '"') {
-        cell += '"';
-        i += 1;
-      } else quoted = false;
-    } else if (char === '"') quoted = true;
-    else if (char === ",") {
-      row.push(cell);
-      cell = "";
-    } else if (char === "\n") endRow();
-    else if (char !== "\r") cell += char;
+/** What is wrong with quotes, which are all that a CSV's text can have wrong: whatever it is, some cell. */
+const wrongQuotes: Readonly<Record<string, string>> = {
+  CSV_QUOTE_NOT_CLOSED: "opens a quote that nothing closes",
+  CSV_INVALID_CLOSING_QUOTE: "has text after a closing quote",
+  INVALID_OPENING_QUOTE: "has a quote within a cell that does not begin with one",
+};
+
+/**
+ * RFC 4180: quotes may hold commas, line ends and doubled quotes. The lines that are not empty, as their
+ * cells; the first has the columns' names. Whoever writes a row of one empty cell quotes it.
+ * @param name of the file, for what is said of it
+ * @param most lines that are read
+ * @throws UserError with the line where a quote is not as it must be
+ */
+export function readCells(text: string, name: string, most?: number): string[][] {
+  try {
+    return parse(text, {
+      bom: true,
+      record_delimiter: ["\r\n", "\n", "\r"],
+      // Those who ask say how many each row must have.
+      relax_column_count: true,
+      skip_empty_lines: true,
+      ...(most === undefined ? {} : { to: most }),
+    });
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    const { code, message } = error;
+    const line = String((error as unknown as { lines?: number }).lines ?? "?");
+    throw new UserError(
+      `${name}, line ${line}, ${wrongQuotes[code] ?? message}: quotes stand around a whole cell, and within it twice.`,
+    );
   }
-  if (cell !== "" || row.length > 0) endRow();
-  return rows;
 }
 
-export function parseCsv(text: string): Record<string, string>[] {
-  const [head = [], ...data] = readCells(text);
-  return data.map((values) => Object.fromEntries(head.map((name, i) => [name, values[i] ?? ""])));
+export function parseCsv(text: string, name: string): Record<string, string>[] {
+  const [head = [], ...data] = readCells(text, name);
+  return data.map((values) => Object.fromEntries(head.map((key, i) => [key, values[i] ?? ""])));
 }

@@ -46,7 +46,7 @@ export async function readScenario(file: string): Promise<{ name: string; data: 
 function readRows(path: string, given: string): Row[] {
   if (!existsSync(path)) throw new UserError(`There is no data file ${given}.`);
   const text = readFileSync(path, "utf8");
-  if (extname(path) === ".csv") return parseCsv(text);
+  if (extname(path) === ".csv") return parseCsv(text, given);
   try {
     const rows: unknown = JSON.parse(text);
     if (Array.isArray(rows) && rows.length > 0) return rows as Row[];

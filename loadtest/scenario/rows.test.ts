@@ -1,4 +1,5 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -75,7 +76,11 @@ test.each([
   ["city,rooms,age\nx,1,1e999\n", 'has "1e999" in column "age"'],
   ["city,rooms\nx\n", "row 1, has 1 cells where its header has 2"],
   ["city,rooms\n", "has no rows"],
-  ["", "rows.csv lacks"],
+  ["", "rows.csv has no rows"],
+  ['city,rooms\n5" pipe,1\n6" pipe,2\n', "line 2, has a quote within a cell"],
+  ['city,rooms\nx,1\ny,1"2"\n', "line 3, has a quote within a cell"],
+  ['city,rooms\n"x"y,1\n', "line 2, has text after a closing quote"],
+  ['city,rooms\n"x,1\n', "line 2, opens a quote that nothing closes"],
 ])("%j is refused in one sentence", (text, words) => {
   expect(() => fromCsv(text)).toThrow(UserError);
   expect(() => fromCsv(text)).toThrow(words);
@@ -106,7 +111,10 @@ test.each([
   ["d.json", "[", "d.json is not JSON"],
   ["e.json", "[]", "e.json has no rows"],
   ["f.csv", Buffer.from([0x61, 0x0a, 0xe9]), "is not UTF-8 text"],
-  ["g.ndjson", "1\n".repeat(100_001), "g.ndjson has 100,001 rows; at most 100,000 rows and 16 MB"],
+  ["g.ndjson", "1\n".repeat(100_001), "g.ndjson has more rows; at most 100,000 rows and 16 MB"],
+  ["g.csv", `a\n${"1\n".repeat(5_000_000)}`, "g.csv has more rows; at most 100,000 rows"],
+  ["lines.json", '{"a":1}\n{"a":2}\n', "for one object a line, name it .ndjson"],
+  ["a.tsv", "x", "The rows' file is \""],
   [
     "h.csv",
     Buffer.alloc(17 * 1024 * 1024, 0x61),
@@ -118,8 +126,42 @@ test.each([
   expect(() => readOwnRows(path)).toThrow(words);
 });
 
+test("what is no file is said so, and nobody waits for it", () => {
+  const path = join(dir, "pipe.csv");
+  execFileSync("mkfifo", [path]);
+  expect(() => readOwnRows(path)).toThrow(/pipe\.csv is no regular file/);
+  mkdirSync(join(dir, "folder.csv"));
+  expect(() => readOwnRows(join(dir, "folder.csv"))).toThrow(/is no regular file/);
+});
+
+test("requests that would be too many together are not all made first", () => {
+  const wide = "x".repeat(400);
+  const properties = { [wide]: { type: "number" } };
+  const document = documentOf({ type: "object", properties });
+  const rows = readOwnRows(file("wide.csv", `${wide}\n${"1\n".repeat(100_000)}`));
+  expect(() => bodiesOf(rows, document, "/predict")).toThrow(/larger requests in all; at most/);
+});
+
+test("no row is lost or run into another: empty ones of one column, and any ends of lines", () => {
+  const properties = { age: { type: ["number", "null"] } };
+  const one = documentOf({ type: "object", properties });
+  expect(fromCsv('age\n1\n""\n\n3\n', one)).toEqual(['{"age":1}', '{"age":null}', '{"age":3}']);
+  expect(fromCsv("age\r1\r2\r", one)).toEqual(['{"age":1}', '{"age":2}']);
+  expect(() => fromCsv("city,rooms\nx,1\r2\n")).toThrow("row 2, has 1 cells");
+});
+
+test("a number with zeros before it is a text where texts are taken", () => {
+  const properties = { zip: { type: ["integer", "string"] } };
+  const document = documentOf({ type: "object", properties });
+  expect(fromCsv("zip\n007\n7\n0\n", document)).toEqual([
+    '{"zip":"007"}',
+    '{"zip":7}',
+    '{"zip":0}',
+  ]);
+});
+
 test("a file that is not there is said by its name", () => {
   expect(() => readOwnRows("/nowhere/rows.csv")).toThrow(
-    /--data \/nowhere\/rows\.csv cannot be read: ENOENT/,
+    /^\/nowhere\/rows\.csv cannot be read: ENOENT/,
   );
 });

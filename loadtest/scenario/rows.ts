@@ -4,23 +4,24 @@ import { readFileSync, statSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { parseExact } from "../exact-json.ts";
 import { UserError } from "../units.ts";
-import { cellBodies } from "./cells.ts";
+import { cellRows } from "./cells.ts";
+import { readCells } from "./csv.ts";
+import { limited, megabytes, most, tooMany } from "./most.ts";
 
 /** A file's rows as they travel to the master: a CSV's text, or bodies of requests as they are. */
 export type OwnRows = { name: string; csv: string } | { name: string; bodies: string[] };
 
-/** What master and workers can hold within their 512 MB: several copies are made on the way. */
-const most = { rows: 100_000, bytes: 16 * 1024 * 1024 };
-const mostText = `at most ${most.rows.toLocaleString("en")} rows and 16 MB are taken`;
-
-const tooMany = (what: string): UserError =>
-  new UserError(`${what}; ${mostText}: take a part of it, such as the first lines by \`head\`.`);
-
 const readers: Readonly<Record<string, (text: string, name: string) => OwnRows>> = {
-  ".csv": (csv, name) => ({ name, csv }),
-  ".ndjson": (text, name) => ({ name, bodies: ndjsonBodies(text, name) }),
-  ".jsonl": (text, name) => ({ name, bodies: ndjsonBodies(text, name) }),
-  ".json": (text, name) => ({ name, bodies: jsonBodies(text, name) }),
+  ".csv": (csv, name) => {
+    // It is read to the end where it goes to; here only to say early what is wrong with it.
+    const lines = readCells(csv, name, most.rows + 2);
+    if (lines.length < 2) throw new UserError(`${name} has no rows.`);
+    if (lines.length - 1 > most.rows) throw tooMany(`${name} has more rows`);
+    return { name, csv };
+  },
+  ".ndjson": (text, name) => ({ name, bodies: checked(ndjsonBodies(text, name), name) }),
+  ".jsonl": (text, name) => ({ name, bodies: checked(ndjsonBodies(text, name), name) }),
+  ".json": (text, name) => ({ name, bodies: checked(jsonBodies(text, name), name) }),
 };
 
 /** Reads a file of rows. Throws UserError naming what is wrong with it. */
@@ -29,17 +30,18 @@ export function readOwnRows(file: string): OwnRows {
   const read = readers[extname(file).toLowerCase()];
   if (read === undefined) {
     throw new UserError(
-      `--data is "${file}"; give rows as .csv with a header, .ndjson with one JSON object a line, or .json with an array.`,
+      `The rows' file is "${file}"; give rows as .csv with a header, .ndjson with one JSON object a line, or .json with an array.`,
     );
   }
   let bytes: Buffer;
   try {
-    const { size } = statSync(file);
-    if (size > most.bytes) throw tooMany(`${name} has ${Math.ceil(size / 1024 ** 2)} MB`);
+    const found = statSync(file);
+    if (!found.isFile()) throw new UserError(`${file} is no regular file.`);
+    if (found.size > most.bytes) throw tooMany(`${name} has ${megabytes(found.size)}`);
     bytes = readFileSync(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`--data ${file} cannot be read: ${(error as Error).message}.`);
+    throw new UserError(`${file} cannot be read: ${(error as Error).message}.`);
   }
   let text: string;
   try {
@@ -47,37 +49,34 @@ export function readOwnRows(file: string): OwnRows {
   } catch {
     throw new UserError(`${name} is not UTF-8 text; convert it, such as by \`iconv -t utf-8\`.`);
   }
-  const rows = read(text, name);
-  return "bodies" in rows ? { name, bodies: checked(rows.bodies, name) } : rows;
+  return read(text, name);
 }
 
 /** The rows, when there are some and not too many. */
-function checked(bodies: string[], name: string): string[] {
-  if (bodies.length === 0) throw new UserError(`${name} has no rows.`);
-  if (bodies.length > most.rows) {
-    throw tooMany(`${name} has ${bodies.length.toLocaleString("en")} rows`);
-  }
-  const size = bodies.reduce((sum, { length }) => sum + length, 0);
-  if (size > most.bytes) {
-    throw tooMany(`${name} makes requests of ${Math.ceil(size / 1024 ** 2)} MB together`);
-  }
-  return bodies;
+function checked(bodies: Iterable<string>, name: string): string[] {
+  const all = [...limited(bodies, name)];
+  if (all.length === 0) throw new UserError(`${name} has no rows.`);
+  return all;
 }
 
-const notJson = (what: string, error: unknown): UserError =>
-  new UserError(`${what} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}.`);
+const oneALine = "for one object a line, name it .ndjson";
 
-function ndjsonBodies(text: string, name: string): string[] {
-  return text.split("\n").flatMap((line, i) => {
-    const body = line.trim();
-    if (body === "") return [];
+const notJson = (what: string, error: unknown, hint = ""): UserError =>
+  new UserError(`${what} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}${hint}.`);
+
+function* ndjsonBodies(text: string, name: string): Generator<string> {
+  let line = 0;
+  for (const [found] of text.matchAll(/[^\n]*\n?/g)) {
+    line += 1;
+    const body = found.trim();
+    if (body === "") continue;
     try {
       JSON.parse(body);
     } catch (error) {
-      throw notJson(`${name}, line ${i + 1},`, error);
+      throw notJson(`${name}, line ${line},`, error);
     }
-    return [body];
-  });
+    yield body;
+  }
 }
 
 function jsonBodies(text: string, name: string): string[] {
@@ -85,16 +84,36 @@ function jsonBodies(text: string, name: string): string[] {
   try {
     rows = parseExact(text);
   } catch (error) {
-    throw notJson(name, error);
+    throw notJson(name, error, /^\s*\{/.test(text) ? `; ${oneALine}` : "");
   }
   if (!Array.isArray(rows)) {
-    throw new UserError(
-      `${name} is not a JSON array of rows; for one object a line, name it .ndjson.`,
-    );
+    throw new UserError(`${name} is not a JSON array of rows; ${oneALine}.`);
   }
   return rows.map((row) => JSON.stringify(row));
 }
 
 /** The body of a request for each row. Throws UserError where a CSV does not fit what `path` takes. */
-export const bodiesOf = (rows: OwnRows, document: unknown, path: string): string[] =>
-  "bodies" in rows ? rows.bodies : checked(cellBodies(rows, document, path), rows.name);
+export function bodiesOf(rows: OwnRows, document: unknown, path: string): string[] {
+  if ("bodies" in rows) return rows.bodies;
+  const { listed, objects } = cellRows(rows, document, path);
+  return checked(
+    mapped(objects, (row) => (listed ? `[${row}]` : row)),
+    rows.name,
+  );
+}
+
+/**
+ * Each row as an object of its columns, in JSON, whatever a request holds of them. Throws UserError where a
+ * row is none, or a CSV does not fit what `path` takes.
+ */
+export function objectsOf(rows: OwnRows, document: unknown, path: string): string[] {
+  if (!("bodies" in rows)) return checked(cellRows(rows, document, path).objects, rows.name);
+  const other = rows.bodies.findIndex((body) => !body.startsWith("{"));
+  if (other < 0) return rows.bodies;
+  const said = rows.bodies[other]?.slice(0, 60) ?? "";
+  throw new UserError(`${rows.name}, row ${other + 1}, is no object of columns: ${said}.`);
+}
+
+function* mapped(all: Iterable<string>, change: (one: string) => string): Generator<string> {
+  for (const one of all) yield change(one);
+}

@@ -165,7 +165,7 @@ test("a request is written to the letter", () => {
 });
 
 test("CSV is read with its quotes, whatever its line ends", () => {
-  expect(parseCsv('\uFEFFa,b\r\n1,"x, ""y""\nz"\n\n2,\n')).toEqual([
+  expect(parseCsv('\uFEFFa,b\r\n1,"x, ""y""\nz"\n\n2,\n', "rows.csv")).toEqual([
     { a: "1", b: 'x, "y"\nz' },
     { a: "2", b: "" },
   ]);

@@ -1,10 +1,10 @@
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { batches, csvWriter, predictFile } from "./predict.ts";
+import { batches, csvWriter, pauseOf, predictFile } from "./predict.ts";
 
 test("rows go a thousand at a time, and fewer where they are long", () => {
   const row = '{"a":1}';
@@ -23,6 +23,24 @@ test("results are a table, with what is within them under names with dots", () =
   );
   expect(write([{ label: true, probabilities: { "y.z": 0 } }])).toBe("true,,0\n");
   expect(csvWriter()([1.5, null])).toBe("prediction\n1.5\nnull\n");
+  const odd = csvWriter();
+  expect(odd([JSON.parse('{"constructor":1,"__proto__":2}'), { constructor: 3 }])).toBe(
+    "constructor,__proto__\n1,2\n3,\n",
+  );
+});
+
+test("what a later result has and the first had not is no table", () => {
+  const write = csvWriter();
+  write([{ label: 1 }]);
+  expect(() => write([{ label: 2 }, { label: 3, warning: "old" }])).toThrow(
+    /row 3 has "warning".*--json/,
+  );
+});
+
+test("a service is waited for as it asks, and not for long", () => {
+  expect(
+    ["0", "2.5", "3600", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", "", null].map(pauseOf),
+  ).toEqual([0, 2.5, 30, 0, 1, 1, 1]);
 });
 
 const folder = mkdtempSync(join(tmpdir(), "predict-"));
@@ -100,4 +118,65 @@ test("a service that is not there is one sentence", async () => {
   await expect(predicted(file, "http://127.0.0.1:9")).rejects.toThrow(
     "http://127.0.0.1:9/openapi.json says nothing of what the model takes",
   );
+});
+
+/** A service whose every prediction is answered so. */
+async function answering(
+  answer: (outgoing: ServerResponse, rows: unknown[]) => void,
+  schema: unknown,
+) {
+  const content = { "application/json": { schema } };
+  const described = { paths: { "/predict": { post: { requestBody: { content } } } } };
+  const server = createServer((incoming, outgoing) => {
+    if (incoming.url === "/openapi.json") return outgoing.end(JSON.stringify(described));
+    let text = "";
+    incoming.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    incoming.on("end", () => {
+      answer(outgoing, JSON.parse(text) as unknown[]);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, close: () => server.close() };
+}
+
+const json = (status: number, body: unknown) => (outgoing: ServerResponse) =>
+  outgoing.writeHead(status).end(JSON.stringify(body));
+
+test.each<
+  [what: string, answer: (outgoing: ServerResponse, rows: unknown[]) => void, words: RegExp]
+>([
+  ["fewer results than rows", json(200, [1, 2]), /rows 1 to 3 with 2 results: which is whose/],
+  ["no array", json(200, { predictions: [1, 2, 3] }), /no array of results: \{"predictions"/],
+  [
+    "a refusal of FastAPI's form",
+    json(422, { detail: [{ loc: ["body", 0, "age"], msg: "bad" }] }),
+    /refused rows 1 to 3 with 422: \{"detail":\[\{"loc"/,
+  ],
+  ["a problem without a sentence", json(500, { detail: null }), /with 500: \{"detail":null\}/],
+  ["a list", json(500, ["x"]), /with 500: \["x"\]/],
+  ["nothing", (outgoing) => outgoing.destroy(), /did not answer rows 1 to 3: /],
+])("%s ends in a sentence that says which rows", async (_, answer, words) => {
+  const target = await answering(answer, row);
+  const file = join(folder, "three.csv");
+  writeFileSync(file, "age\n1\n2\n3\n");
+  await expect(predicted(file, target.url)).rejects.toThrow(words);
+  target.close();
+});
+
+test("rows are sent as rows, whether or not a request takes them one by one", async () => {
+  let seen: unknown;
+  const answer = (outgoing: ServerResponse, rows: unknown[]) => {
+    seen = rows;
+    outgoing.end(JSON.stringify(rows));
+  };
+  const target = await answering(answer, { type: "array", items: row });
+  const file = join(folder, "list.csv");
+  writeFileSync(file, "age\n1\n2\n");
+  await predicted(file, target.url);
+  expect(seen).toEqual([{ age: 1 }, { age: 2 }]);
+  const nested = join(folder, "nested.ndjson");
+  writeFileSync(nested, '{"age":1}\n[{"age":2}]\n');
+  await expect(predicted(nested, target.url)).rejects.toThrow(/row 2, is no object of columns: \[/);
+  target.close();
 });

@@ -41,7 +41,11 @@ async function replicasOf(stack: string, wanted: Wanted): Promise<readonly Repli
     ...["container", "inspect", "--format", "{{json .}}", ...ids],
   );
   const loadtest = running.find(({ Config }) => Config.Labels[label.part] === "loadtest");
-  if (loadtest === undefined) return [];
+  if (loadtest === undefined) {
+    // It is being replaced, and nobody else reaches them.
+    const replicas = running.filter(({ Config }) => Config.Labels[label.part] === "service");
+    return replicas.map(({ Name }) => replicaOf(Name.slice(1), null, wanted));
+  }
   const names = new Map(
     running.flatMap(({ Name, NetworkSettings }) =>
       Object.values(NetworkSettings.Networks).map(
@@ -76,7 +80,7 @@ export async function awaitVerdict(
     const verdict = verdictOf(stack, wanted, replicas);
     if (verdict !== undefined) return verdict;
     const waited = performance.now() - begun;
-    if (waited > patience) return lateVerdict(wanted, replicas, waited);
+    if (waited > patience) return lateVerdict(stack, wanted, replicas, waited);
     const done = replicas.filter(({ state }) => state === "serves it" || state === "refused it");
     const line = `waiting for replicas: ${done.length} of ${replicas.length} have looked at version ${wanted.version}`;
     if (line !== told) onProgress(line);

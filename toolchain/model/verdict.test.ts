@@ -45,9 +45,29 @@ describe("the verdict of all replicas", () => {
     expect(judge(serves, waits)).toBeUndefined();
     expect(judge(refuses, waits)).toBeUndefined();
     expect(judge(serves, replicaOf("b", null, wanted))).toBeUndefined();
-    expect(lateVerdict(wanted, [serves, waits], 60_000)).toMatchObject({
+    expect(lateVerdict("dev", wanted, [serves, waits], 60_000)).toMatchObject({
       outcome: "late",
       sentence: "1 of 2 replicas had not taken churn version 3 after 60 s: MLflow does not answer",
+    });
+  });
+
+  test("of patience at its end keeps what those said that refused it", () => {
+    const { sentence } = lateVerdict(
+      "dev",
+      wanted,
+      [refuses, replicaOf("b", null, wanted)],
+      60_000,
+    );
+    expect(sentence).toContain(
+      "1 of 2 replicas had not taken churn version 3 after 60 s, 1 refused it",
+    );
+    expect(sentence).toContain(refusal);
+  });
+
+  test("names the alias that a replica follows in place of this one", () => {
+    const other = replica({ alias: "staging" });
+    expect(judge(other)).toMatchObject({
+      sentence: expect.stringContaining("alias staging") as string,
     });
   });
 

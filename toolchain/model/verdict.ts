@@ -45,7 +45,9 @@ export function replicaOf(replica: string, said: string | null, wanted: Wanted):
   }
   const { name, version, alias, loadedAt: since, refused, check } = parsed;
   if (name !== wanted.name || alias !== wanted.alias) {
-    return { replica, version, state: "another model", since, reason: `it serves ${name}` };
+    const follows = alias === undefined ? "no alias" : `the alias ${alias}`;
+    const reason = `it serves ${name}${name === wanted.name ? ` and follows ${follows}` : ""}`;
+    return { replica, version, state: "another model", since, reason };
   }
   if (version === wanted.version) return { replica, version, state: "serves it", since };
   return refused?.version === wanted.version
@@ -102,12 +104,20 @@ export function verdictOf(
 }
 
 /** After all patience. */
-export function lateVerdict(wanted: Wanted, replicas: readonly Replica[], waited: number): Verdict {
+export function lateVerdict(
+  stack: string,
+  wanted: Wanted,
+  replicas: readonly Replica[],
+  waited: number,
+): Verdict {
   const missing = replicas.filter(({ state }) => state !== "serves it" && state !== "refused it");
-  const reason = missing.find((each) => each.reason !== undefined)?.reason;
+  // Why others refused it is why it will not come to all.
+  const refused = replicas.filter(({ state }) => state === "refused it");
+  const reason = [...missing, ...refused].find((each) => each.reason !== undefined)?.reason;
   const sentence =
     `${missing.length} of ${replicas.length} replicas had not taken ${wanted.name} version ${wanted.version} after ${Math.round(waited / 1000)} s` +
-    (reason === undefined ? "" : `: ${reason}`);
+    (refused.length === 0 ? "" : `, ${refused.length} refused it`) +
+    (reason === undefined ? "" : `: ${withWayOut(stack, reason)}`);
   return { outcome: "late", sentence, replicas };
 }
 
