@@ -10,21 +10,23 @@ const wrongQuotes: Readonly<Record<string, string>> = {
 
 /**
  * RFC 4180: quotes may hold commas, line ends and doubled quotes. The lines that are not empty, as their
- * cells; the first has the columns' names. Whoever writes a row of one empty cell quotes it.
+ * cells; the first has the columns' names. Of a table of one column empty lines are rows too, but for
+ * those at the end.
  * @param name of the file, for what is said of it
  * @param most lines that are read
  * @throws UserError with the line where a quote is not as it must be
  */
 export function readCells(text: string, name: string, most?: number): string[][] {
   try {
-    return parse(text, {
+    const rows = parse(text.replace(/^\uFEFF?[\r\n]+|[\r\n]+$/g, ""), {
       bom: true,
       record_delimiter: ["\r\n", "\n", "\r"],
       // Those who ask say how many each row must have.
       relax_column_count: true,
-      skip_empty_lines: true,
       ...(most === undefined ? {} : { to: most }),
     });
+    // In a table of one column an empty line within is a row whose cell is empty.
+    return rows[0]?.length === 1 ? rows : rows.filter((row) => row.length > 1 || row[0] !== "");
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     const { code, message } = error;

@@ -103,7 +103,9 @@ export function rowShape(document: unknown, body: Schema): RowShape | undefined 
   }
   if (rows.length === 0) return undefined;
   return {
-    properties: Object.assign({}, ...rows.map((part) => part["properties"])) as Schema,
+    properties: Object.fromEntries(
+      rows.flatMap((part) => Object.entries((part["properties"] ?? {}) as Schema)),
+    ),
     required: new Set(rows.flatMap((part) => listOf(part["required"]).map(String))),
     listed,
   };

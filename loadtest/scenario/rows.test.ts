@@ -145,7 +145,10 @@ test("requests that would be too many together are not all made first", () => {
 test("no row is lost or run into another: empty ones of one column, and any ends of lines", () => {
   const properties = { age: { type: ["number", "null"] } };
   const one = documentOf({ type: "object", properties });
-  expect(fromCsv('age\n1\n""\n\n3\n', one)).toEqual(['{"age":1}', '{"age":null}', '{"age":3}']);
+  const three = ['{"age":1}', '{"age":null}', '{"age":3}'];
+  expect(fromCsv('age\n1\n""\n3\n', one)).toEqual(three);
+  expect(fromCsv("\n\nage\r\n1\r\n\r\n3\r\n\r\n", one)).toEqual(three);
+  expect(fromCsv('age\n1\n""\n', one)).toEqual(three.slice(0, 2));
   expect(fromCsv("age\r1\r2\r", one)).toEqual(['{"age":1}', '{"age":2}']);
   expect(() => fromCsv("city,rooms\nx,1\r2\n")).toThrow("row 2, has 1 cells");
 });

@@ -1,4 +1,4 @@
-import { parse } from "yaml";
+import { parseDescription } from "./description.ts";
 import type { Dimension, ElementType, FieldKind, Scalar } from "./types.ts";
 
 /** A named column of an MLflow signature. */
@@ -131,7 +131,7 @@ function readOriginal(metadata: Readonly<Record<string, unknown>>): Original | u
 
 /** Reads the text of an `MLmodel` file. Throws Error where it says something that cannot be served. */
 export function parseMLmodel(text: string): MLmodel {
-  const root = parse(text) as {
+  const root = parseDescription(text) as {
     flavors?: { onnx?: { data?: string } };
     signature?: { inputs?: unknown; outputs?: unknown };
     metadata?: unknown;

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readDescription } from "../contract/description.ts";
 import type { StoredModel, ModelStore } from "../model/store.ts";
 import type { Exchange } from "./exchange.ts";
 import { type Flavor, flavorOf, unserved } from "./flavor.ts";
@@ -23,7 +22,7 @@ export async function kept(
   original: StoredModel,
   { store, recipe }: Pick<Conversions, "store" | "recipe">,
 ): Promise<StoredModel | undefined> {
-  const flavor = await flavorIn(original);
+  const flavor = flavorIn(original);
   if (flavor === "onnx") return original;
   return flavor === "sklearn" ? store.find(keyOf(original.digest, recipe)) : undefined;
 }
@@ -38,7 +37,7 @@ export async function servable(
   signal: AbortSignal,
 ): Promise<StoredModel> {
   const { store, exchange, recipe, tryOut } = parts;
-  const flavor = await flavorIn(original);
+  const flavor = flavorIn(original);
   if (typeof flavor !== "string") throw new Error(unserved(flavor.other));
   const ready = await kept(original, parts);
   if (ready !== undefined) {
@@ -61,8 +60,10 @@ export async function servable(
   return made;
 }
 
-const flavorIn = async ({ folder }: StoredModel): Promise<Flavor> =>
-  flavorOf(await readFile(join(folder, "MLmodel"), "utf8"));
+function flavorIn({ folder }: StoredModel): Flavor {
+  const description = readDescription(folder);
+  return description === undefined ? { other: [] } : flavorOf(description);
+}
 
 const RECENT = "conversions";
 

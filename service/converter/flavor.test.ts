@@ -19,3 +19,7 @@ test("a model of another flavor is told of by its flavor", () => {
   expect(unserved(["python_function"])).toMatch(/^it is a model of python_function, /);
   expect(unserved([])).toMatch(/^it is a model of no flavor that is known, /);
 });
+
+test.each(["flavors: sklearn", "flavors: [sklearn]"])("%s names no flavors", (text) => {
+  expect(() => flavorOf(text)).toThrow(/names no flavors/);
+});

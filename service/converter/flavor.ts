@@ -1,12 +1,16 @@
-import { parse } from "yaml";
+import { parseDescription } from "../contract/description.ts";
 
 /** What becomes of a model: handed on as it is, converted, or refused for what it is. */
 export type Flavor = "onnx" | "sklearn" | { readonly other: readonly string[] };
 
 /** What `MLmodel` says the model beside it is. Throws Error where that cannot be read. Pure. */
 export function flavorOf(mlmodel: string): Flavor {
-  const root = parse(mlmodel) as { flavors?: Record<string, unknown> } | null;
-  const flavors = Object.keys(root?.flavors ?? {});
+  const root = parseDescription(mlmodel) as { flavors?: unknown } | null;
+  const said = root?.flavors ?? {};
+  if (typeof said !== "object" || Array.isArray(said)) {
+    throw new Error("its MLmodel names no flavors: there a mapping is due");
+  }
+  const flavors = Object.keys(said);
   return (
     (["onnx", "sklearn"] as const).find((each) => flavors.includes(each)) ?? { other: flavors }
   );

@@ -77,3 +77,21 @@ test("rows that a model has in one row are a part each, so that requests share i
   expect(model.contract.outputs[0]?.shape).toEqual([null]);
   expect(testModel("whole_run").rowwise).toBe(false);
 });
+
+test("what a model's description names is in its folder, and the description is short", () => {
+  const folder = mkdtempSync(join(tmpdir(), "outside-"));
+  copyFileSync(source, join(folder, "model.onnx"));
+  mkdirSync(join(folder, "inner"));
+  copyFileSync(source, join(folder, "inner", "model.onnx"));
+  const load = (mlmodel: string) => {
+    writeFileSync(join(folder, "inner", "MLmodel"), mlmodel);
+    return () => loadModel(join(folder, "inner"), {}, { threads: 1 });
+  };
+  expect(load("flavors: {onnx: {data: model.onnx}}")).not.toThrow();
+  for (const path of ["../model.onnx", "../../../../dev/zero", "/dev/zero"]) {
+    expect(load(`flavors: {onnx: {data: ${path}}}`)).toThrow(/which is not allowed/);
+  }
+  expect(load(`flavors: {onnx: {data: model.onnx}}\n#${"x".repeat(3_000_000)}`)).toThrow(
+    /MLmodel is no file of at most 2 MB/,
+  );
+});

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { makeContract } from "../contract/contract.ts";
 import { RowDecoder } from "../contract/decode.ts";
 import { exampleRows } from "../contract/example.ts";
 import { RowEncoder, type Output } from "../contract/encode.ts";
+import { readDescription } from "../contract/description.ts";
 import { parseMLmodel } from "../contract/signature.ts";
 import {
   allocate,
@@ -14,6 +15,7 @@ import {
   type TensorData,
 } from "../contract/types.ts";
 import { readGraph } from "./graph.ts";
+import { safePath } from "./manifest.ts";
 import { openSession, type Run } from "./session.ts";
 
 /** Where a model comes from, for people and for `GET /model`. */
@@ -149,11 +151,11 @@ export function loadModel(
 function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptions): LoadedModel {
   const isFolder = statSync(path).isDirectory();
   const folder = isFolder ? path : dirname(path);
-  const description = join(folder, "MLmodel");
-  const mlmodel = existsSync(description)
-    ? parseMLmodel(readFileSync(description, "utf8"))
-    : undefined;
-  const file = isFolder ? join(folder, mlmodel?.file ?? "model.onnx") : path;
+  const description = readDescription(folder);
+  const mlmodel = description === undefined ? undefined : parseMLmodel(description);
+  // What it names is in the folder, whose digest says what is served.
+  const file = isFolder ? join(folder, safePath(mlmodel?.file ?? "model.onnx")) : path;
+  if (!statSync(file).isFile()) throw new Error(`${basename(file)} is no file.`);
 
   const bytes = readFileSync(file);
   const digest = createHash("sha256").update(bytes).digest("hex");

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readUnreclaimable, type Limits } from "../limits.ts";
+import { descriptionSize } from "../contract/description.ts";
 import { loadModel, type LoadOptions } from "./model.ts";
 import { reasonOf } from "./registry-error.ts";
 
@@ -14,6 +15,8 @@ type Outcome = { readonly bytes: number } | { readonly refusal: string };
 const MB = 1024 * 1024;
 /** Models take up to so many times their files' size, trees the most. */
 const MOST_PER_BYTE = 16;
+/** And descriptions so many times their text's. */
+const MOST_PER_DESCRIBED_BYTE = 500;
 /** For the pages of programs and libraries: without them everything is read from disk all the time. */
 const RESERVE_BYTES = 24 * MB;
 const TRIAL_MS = 300_000;
@@ -50,7 +53,9 @@ export async function checkFits(
   const inUse = readUnreclaimable();
   if (memoryBytes === undefined || inUse === undefined) return;
   const left = Math.max(0, memoryBytes - inUse - RESERVE_BYTES);
-  if ((await sizeOf(folder)) * MOST_PER_BYTE * processes <= left) return;
+  const most =
+    (await sizeOf(folder)) * MOST_PER_BYTE + descriptionSize(folder) * MOST_PER_DESCRIBED_BYTE;
+  if (most * processes <= left) return;
   const outcome = await trial(folder);
   const limit = `of the limit of ${Math.round(memoryBytes / MB)} MB, ${Math.round(left / MB)} MB are left`;
   if (outcome === undefined) {

@@ -22,6 +22,7 @@ test("results are a table, with what is within them under names with dots", () =
     'label,probabilities.x,probabilities.y.z\n"a ""b"", c",0.25,1\n',
   );
   expect(write([{ label: true, probabilities: { "y.z": 0 } }])).toBe("true,,0\n");
+  expect(csvWriter()(["", "a"])).toBe('prediction\n""\na\n');
   expect(csvWriter()([1.5, null])).toBe("prediction\n1.5\nnull\n");
   const odd = csvWriter();
   expect(odd([JSON.parse('{"constructor":1,"__proto__":2}'), { constructor: 3 }])).toBe(

@@ -170,6 +170,9 @@ function entriesOf(result: unknown, name = ""): [string, string][] {
 const quoted = (cell: string): string =>
   /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 
+/** A line without a character is none to those who read it. */
+const lineOf = (cells: readonly string[]): string => cells.map(quoted).join(",") || '""';
+
 /**
  * Lines of a CSV whose header is made of the first result that it is given.
  * @throws SetupError where a later one holds what the first did not
@@ -191,8 +194,6 @@ export function csvWriter(): (results: readonly unknown[]) => string {
       }
       return names.map((name) => row.get(name) ?? "");
     });
-    return [...(first ? [names] : []), ...lines]
-      .map((line) => `${line.map(quoted).join(",")}\n`)
-      .join("");
+    return [...(first ? [names] : []), ...lines].map((line) => `${lineOf(line)}\n`).join("");
   };
 }

@@ -40,7 +40,7 @@ def convert_folder(given, out, options=None, say=lambda line: None):
     Runs what a pickle says: call it where that does no harm.
     """
     options = options or {}
-    path = source.onnx_file(given)
+    path = source.onnx_file(given) if source.is_onnx(given) else None
     if path is not None:
         say("reading the ONNX model")
         served, agreement, version = onnx_model.read(path, options), None, None

@@ -115,7 +115,11 @@ class Registry:
         before, past = self.pointed(alias), self.past(alias)
         if not past:
             raise Refused(f"{alias} of {self.name} has pointed at nothing before version {before}")
-        self.get(past[-1])
+        known = {each["version"] for each in self.list()["versions"]}
+        # One that was deleted since is no way back.
+        past = [each for each in past if each in known]
+        if not past:
+            raise Refused(f"what {alias} of {self.name} pointed at before version {before} is there no more")
         self.client.set_registered_model_alias(self.name, alias, past[-1])
         self.remember(alias, past[:-1])
         return {"name": self.name, "alias": alias, "version": past[-1], "before": before}

@@ -35,6 +35,13 @@ def onnx_file(folder):
     return found[0] if found else None
 
 
+def is_onnx(folder):
+    """Whether the model in `folder` may be an ONNX one: not where MLflow says that it is another, though
+    there may be ONNX files among its artifacts."""
+    said = described(folder)
+    return said is None or "onnx" in said.flavors or "sklearn" not in said.flavors
+
+
 def described(folder):
     """What MLflow says of the model in `folder`; None where it says nothing."""
     try:
