@@ -204,6 +204,15 @@ def folders():
 
         yield f"MLflow folder, {kind}", Written(write, model), None, {}
 
+    def beside(folder):
+        write(folder)
+        (folder / "artifacts").mkdir()
+        # Of somebody's experiment; the model is the pickle.
+        for name in ("old.onnx", "older.onnx"):
+            (folder / "artifacts" / name).write_bytes(b"")
+
+    yield "MLflow folder, ONNX files beside the pickle", Written(beside, model), None, {}
+
     def by_old(folder, damage=False, compressed=False):
         pickled = cloudpickle.dumps(model).replace(sklearn.__version__.encode(), b"1.3.2")
         if damage:
