@@ -1,6 +1,7 @@
 // A CSV's rows as requests: what a cell is, a number or a text of digits, the target's description says.
 import { UserError } from "../units.ts";
 import { readCells } from "./csv.ts";
+import { most } from "./most.ts";
 import { bodySchema, rowShape, typesOf, type RowShape } from "./openapi.ts";
 
 interface Csv {
@@ -24,7 +25,7 @@ export function cellRows({ name, csv }: Csv, document: unknown, path: string): R
       `The target's /openapi.json does not say what columns POST ${path} takes, so the cells of ${name} cannot be told apart; give the rows as .ndjson, which are sent as they are.`,
     );
   }
-  const [head = [], ...lines] = readCells(csv, name);
+  const [head = [], ...lines] = readCells(csv, name, most.rows + 2);
   const wrong = wrongHeader(head, shape, path);
   if (wrong !== undefined) throw new UserError(`The header of ${name} ${wrong}`);
   const columns = head.map((column) => columnOf(column, shape, document));
