@@ -16,11 +16,12 @@ let noted: Life | undefined;
 const signal = new AbortController().signal;
 const at = (name: string): string => join(folder, name);
 
-const exchange = (mostMs = 60_000): Exchange =>
+const exchange = (mostMs = 60_000, lifeMs?: number): Exchange =>
   new Exchange({
     folder,
     limitMs: 60_000,
     mostMs,
+    ...(lifeMs === undefined ? {} : { lifeMs }),
     recall: () => Promise.resolve(noted),
     note: (life) => {
       noted = life;
@@ -178,5 +179,22 @@ test("a secret proves an end by its hash alone", () => {
 
 test("foreign words are short", () => {
   expect(words("x".repeat(10_000)).length).toBe(600);
-  expect(words(undefined)).toBe("undefined");
+});
+
+test.each(["{oops", "7", '{"refused":{"toString":1,"valueOf":1}}', '{"refused":7}'])(
+  "%s is no reason that could be shown, and no model",
+  async (said) => {
+    const life = live("secret", () => {
+      writeFileSync(at("result.json"), said);
+    });
+    const outcome = await exchange().convert(model, signal);
+    await life;
+    expect(outcome).toMatchObject({
+      refused: expect.stringMatching(/^(what became|it does not)/) as string,
+    });
+  },
+);
+
+test("an unpickler that does not run is not waited for without an end", async () => {
+  await expect(exchange(60_000, 300).convert(model, signal)).rejects.toThrow(/does not run/);
 });

@@ -21,6 +21,8 @@ export interface ExchangeOptions {
   readonly limitMs: number;
   /** The longest that it may take in all before the unpickler ends it, in ms. */
   readonly mostMs: number;
+  /** The longest until its container has been started again, in ms; a minute and a half unless given. */
+  readonly lifeMs?: number;
   /** Keeps and gives back, over restarts, which life of the unpickler was given something last. */
   readonly recall: () => Promise<unknown>;
   readonly note: (life: Life) => Promise<void>;
@@ -38,6 +40,8 @@ export interface Life {
 
 /** Beyond its limit it has ended what it runs, or has ended itself. */
 const MARGIN_MS = 8_000;
+/** An engine lets ever more time pass between starts, up to a minute. */
+const LIFE_MS = 90_000;
 const EVERY_MS = 100;
 const MOST_FILES = 200;
 const MOST_TEXT = 64 * 1024;
@@ -62,9 +66,22 @@ async function readText(path: string): Promise<string | undefined> {
 export const provesEnd = (life: Pick<Life, "hash">, secret: string | undefined): boolean =>
   secret !== undefined && createHash("sha256").update(secret).digest("hex") === life.hash;
 
+/** Why there is no result, by the text that says so; undefined where there is one. Pure. */
+function refusalIn(text: string): string | undefined {
+  let said: unknown;
+  try {
+    said = JSON.parse(text);
+  } catch {
+    return "what became of it cannot be read";
+  }
+  if (typeof said !== "object" || said === null) return "what became of it is not said";
+  if (!("refused" in said)) return undefined;
+  return typeof said.refused === "string" ? said.refused : "it does not say why";
+}
+
 /** Words of somebody who may say anything, as they can be shown: one line of moderate length. Pure. */
-export const words = (said: unknown): string =>
-  String(said)
+export const words = (said: string): string =>
+  said
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for
     .replaceAll(/[\u0000-\u001f\u007f-\u009f\s]+/g, " ")
     .trim()
@@ -121,11 +138,13 @@ export class Exchange {
       await sleep(EVERY_MS, undefined, { signal });
     // The next one puts its sign there again.
     await this.#clear();
-    for (;;) {
+    const deadline = Date.now() + (this.#options.lifeMs ?? LIFE_MS);
+    do {
       const hash = await readText(this.#path("life"));
       if (/^[0-9a-f]{64}$/.test(hash ?? "") && hash !== before?.hash) return hash ?? "";
       await sleep(EVERY_MS, undefined, { signal });
-    }
+    } while (Date.now() < deadline);
+    throw new Error("the unpickler, which opens pickles, does not run");
   }
 
   /** Whatever was left there, however deep or locked. */
@@ -136,13 +155,13 @@ export class Exchange {
     // What the unpickler puts there meanwhile may be gone before it is looked at.
     await run("find", [folder, "-mindepth", "1", "-delete"]).catch(() => undefined);
     const left = (await readdir(folder)).filter((name) => name !== "life" && !name.startsWith("."));
-    if (left.length > 0) throw new Error(`the exchange cannot be cleared of ${words(left)}`);
+    if (left.length > 0)
+      throw new Error(`the exchange cannot be cleared of ${words(left.join(", "))}`);
   }
 
   async #result(): Promise<Outcome> {
-    const said: unknown = JSON.parse((await readText(this.#path("result.json"))) ?? "{}");
-    if (typeof said !== "object" || said === null || "refused" in said)
-      return { refused: words((said as { refused?: unknown } | null)?.refused ?? "nothing") };
+    const said = refusalIn((await readText(this.#path("result.json"))) ?? "{}");
+    if (said !== undefined) return { refused: words(said) };
     const out = this.#path("out");
     const isFolder = (await lstat(out).catch(() => undefined))?.isDirectory() === true;
     const entries = isFolder ? await readdir(out, { withFileTypes: true }) : [];

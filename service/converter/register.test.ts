@@ -12,7 +12,12 @@ import { register } from "./register.ts";
 let server: Server;
 let url: URL;
 let folder: string;
-let asked: { what: string; body: string; authorization: string | undefined }[];
+let asked: {
+  what: string;
+  body: string;
+  query: URLSearchParams;
+  authorization: string | undefined;
+}[];
 let versions: object[];
 let hasExperiment: boolean;
 
@@ -40,9 +45,10 @@ beforeEach(async () => {
   writeFileSync(join(folder, "model.onnx"), "onnx");
   server = createServer((request, reply) => {
     void text(request).then((body) => {
-      const path = (request.url ?? "").split("?")[0] ?? "";
+      const [path = "", query] = (request.url ?? "").split("?");
       const what = `${request.method ?? ""} ${path.replace(/^\/under\/api\/2\.0\/(mlflow\/)?/, "")}`;
-      asked.push({ what, body, authorization: request.headers.authorization });
+      const { authorization } = request.headers;
+      asked.push({ what, body, query: new URLSearchParams(query), authorization });
       const [status, said] = what.startsWith("PUT ") ? [200, {}] : (replies[what]?.() ?? [500, {}]);
       reply.writeHead(status).end(JSON.stringify(said));
     });
@@ -57,10 +63,10 @@ afterEach(() => {
 });
 
 const original = { name: "credit", version: "3", runId: "r", source: "s", digest: undefined };
-const registered = () =>
+const registered = (version: typeof original = original) =>
   register(
     { mlflowUrl: url, credentials: { kind: "bearer", token: "hidden" }, s3: undefined },
-    original,
+    version,
     { folder, digest: "d1" },
   );
 
@@ -93,8 +99,51 @@ test("an experiment that is there is taken", async () => {
   expect(JSON.parse(run?.body ?? "")).toMatchObject({ experiment_id: "7" });
 });
 
-test("what is registered already is not a second time", async () => {
-  versions = [{ version: "5", tags: [{ key: "inference-stack.sha256", value: "d1" }] }];
+const SOURCE = "inference-stack.source";
+
+test("what was made of a version is registered once, whatever its digest is when it is made anew", async () => {
+  const of = (value: string) => ({ version: "5", tags: [{ key: SOURCE, value }] });
+  versions = [of("models:/credit/2")];
+  expect(await registered()).toBe("9");
+  versions = [of("models:/credit/3")];
   expect(await registered()).toBe("5");
-  expect(asked).toHaveLength(1);
+  expect(asked.filter(({ what }) => what === "POST model-versions/create")).toHaveLength(1);
 });
+
+test("it is looked for on every page, by a name with whatever quotes", async () => {
+  const pages: Record<string, unknown>[] = [
+    { model_versions: [], next_page_token: "more" },
+    { model_versions: [{ version: "6", tags: [{ key: SOURCE, value: "models:/it's/3" }] }] },
+  ];
+  const before = replies["GET model-versions/search"];
+  replies["GET model-versions/search"] = () => [200, pages.shift()];
+  try {
+    expect(await registered({ ...original, name: "it's" })).toBe("6");
+  } finally {
+    if (before) replies["GET model-versions/search"] = before;
+  }
+  expect(asked.map(({ query }) => query.get("filter"))).toEqual(Array(2).fill(`name="it's"`));
+  expect(asked[1]?.query.get("page_token")).toBe("more");
+});
+
+test.each([
+  ["a folder of its machine", "/mlruns/8/r/artifacts"],
+  ["a store without a key here", "s3://theirs/8/r"],
+  ["another kind of store", "gs://theirs/8/r"],
+])(
+  "where its artifacts are %s nothing is sent, and the run is no longer shown as running",
+  async (_, place) => {
+    const before = replies["POST runs/create"];
+    replies["POST runs/create"] = () => [
+      200,
+      { run: { info: { run_id: "r", artifact_uri: place } } },
+    ];
+    try {
+      await expect(registered()).rejects.toThrow(`it belongs at ${place}/model`);
+    } finally {
+      if (before) replies["POST runs/create"] = before;
+    }
+    expect(asked.some(({ what }) => what.startsWith("PUT"))).toBe(false);
+    expect(JSON.parse(asked.at(-1)?.body ?? "")).toMatchObject({ run_id: "r", status: "FAILED" });
+  },
+);

@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { authorizationHeader, type Credentials, trustedAuthorities } from "../model/http.ts";
 import { DIGEST_TAG, type ModelVersion } from "../model/mlflow.ts";
@@ -24,9 +24,13 @@ const SOURCE_TAG = "inference-stack.source";
 /** The longest silence of a server. */
 const SILENCE_MS = 30_000;
 
+/** The most that is read of a reply. */
+const MOST_REPLY_BYTES = 8 * 1024 * 1024;
+
 /**
- * Registers what was made of a version beside it in the registry that it is from, unless that is there
- * already: under the same name, with the tags that publishing gives. No alias or stage is moved.
+ * Registers what was made of a version beside it in the registry that it is from, under the same name, with
+ * the tags that publishing gives. Once for each version: what is made of it anew has another digest, for
+ * MLflow writes the time into it. No alias or stage is moved.
  * @returns the number of the version that holds it
  */
 export async function register(
@@ -36,12 +40,10 @@ export async function register(
 ): Promise<string> {
   const { name } = original;
   const ask = asker(registrar);
-  const filter = `name='${name.replaceAll("'", "\\'")}'`;
-  const known = await ask("GET", "model-versions/search", { filter, max_results: "1000" });
-  const there = known.model_versions?.find(({ tags }) =>
-    tags?.some(({ key, value }) => key === DIGEST_TAG && value === model.digest),
-  );
-  if (there !== undefined) return there.version;
+  const source = `models:/${name}/${original.version}`;
+  for await (const { version, tags } of versionsOf(ask, name)) {
+    if (tags?.some(({ key, value }) => key === SOURCE_TAG && value === source)) return version;
+  }
   const experiment = await ask("GET", "experiments/get-by-name", {
     experiment_name: EXPERIMENT,
   }).catch(async (error: unknown) => {
@@ -54,19 +56,55 @@ export async function register(
     start_time: Date.now(),
   });
   const { run_id, artifact_uri = "" } = run.run?.info ?? {};
-  const place = new URL(`${artifact_uri.replace(/\/$/, "")}/model`);
-  await upload(registrar, place, model.folder);
-  const made = await ask("POST", "model-versions/create", {
-    name,
-    source: place.href,
-    run_id,
-    tags: [
-      { key: DIGEST_TAG, value: model.digest },
-      { key: SOURCE_TAG, value: `models:/${name}/${original.version}` },
-    ],
-  });
-  await ask("POST", "runs/update", { run_id, status: "FINISHED", end_time: Date.now() });
-  return made.model_version?.version ?? "";
+  const end = (status: "FINISHED" | "FAILED") =>
+    ask("POST", "runs/update", { run_id, status, end_time: Date.now() });
+  try {
+    const place = placeOf(registrar, artifact_uri);
+    await upload(registrar, place, model.folder);
+    const made = await ask("POST", "model-versions/create", {
+      name,
+      source: place.href,
+      run_id,
+      tags: [
+        { key: DIGEST_TAG, value: model.digest },
+        { key: SOURCE_TAG, value: source },
+      ],
+    });
+    await end("FINISHED");
+    return made.model_version?.version ?? "";
+  } catch (error) {
+    // Else it is shown as running for ever.
+    await end("FAILED").catch(() => undefined);
+    throw error;
+  }
+}
+
+type Ask = ReturnType<typeof asker>;
+
+async function* versionsOf(ask: Ask, name: string) {
+  // MLflow takes either kind of quotes and knows no way to write one within itself.
+  const quote = name.includes("'") ? '"' : "'";
+  const what = { filter: `name=${quote}${name}${quote}`, max_results: "1000" };
+  let page: string | undefined;
+  do {
+    const found = await ask("GET", "model-versions/search", {
+      ...what,
+      ...(page === undefined ? {} : { page_token: page }),
+    });
+    yield* found.model_versions ?? [];
+    page = found.next_page_token === "" ? undefined : found.next_page_token;
+  } while (page !== undefined);
+}
+
+/** Where a run keeps the model. @throws RegistryError where nothing can be written to there from here */
+function placeOf({ s3 }: Registrar, artifacts: string): URL {
+  const place = `${artifacts.replace(/\/$/, "")}/model`;
+  const parsed = URL.canParse(place) ? new URL(place) : undefined;
+  if (parsed?.protocol === "s3:" && s3 === undefined)
+    throw new RegistryError(`it belongs at ${place} and no S3 store is configured`);
+  if (parsed === undefined || !["s3:", "mlflow-artifacts:"].includes(parsed.protocol))
+    throw new RegistryError(`it belongs at ${place}, which cannot be written from here`);
+  return parsed;
 }
 
 /** As much of MLflow's replies as is looked at. */
@@ -74,6 +112,7 @@ interface Reply {
   readonly experiment_id?: string;
   readonly experiment?: { readonly experiment_id?: string };
   readonly run?: { readonly info?: { readonly run_id?: string; readonly artifact_uri?: string } };
+  readonly next_page_token?: string;
   readonly model_version?: { readonly version: string };
   readonly model_versions?: readonly {
     readonly version: string;
@@ -125,7 +164,7 @@ function send(
         ...(authorities === undefined ? {} : { ca: authorities }),
       },
       (reply) => {
-        text(reply).then((said) => {
+        limitedText(reply).then((said) => {
           const status = reply.statusCode ?? 0;
           if (status === 200) resolve(said);
           else
@@ -144,22 +183,30 @@ function send(
   });
 }
 
+async function limitedText(reply: Readable): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of reply as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > MOST_REPLY_BYTES) throw new RegistryError("its reply is longer than is read");
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString();
+}
+
 async function upload(registrar: Registrar, place: URL, folder: string): Promise<void> {
   const root = decodeURIComponent(place.pathname).replace(/^\/+/, "");
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const file = join(entry.parentPath, entry.name);
     const path = `${root}/${file.slice(folder.length + 1)}`;
-    if (place.protocol === "s3:") {
-      if (registrar.s3 === undefined)
-        throw new RegistryError(`it belongs at ${place.href} and no S3 store is configured`);
+    if (registrar.s3 !== undefined && place.protocol === "s3:") {
       await (await connect(registrar.s3)).fPutObject(place.host, path, file);
-    } else if (place.protocol === "mlflow-artifacts:") {
+    } else {
       const encoded = path.split("/").map(encodeURIComponent).join("/");
       const { size } = await stat(file);
       const url = api(registrar, `mlflow-artifacts/artifacts/${encoded}`);
       await send(registrar, "PUT", url, { file, size });
-    } else
-      throw new RegistryError(`it belongs at ${place.href}, which cannot be written from here`);
+    }
   }
 }
