@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -106,6 +106,24 @@ test("remembers over a restart what it served", async () => {
   await source.obtain(found, never);
   await source.remember(found);
   expect(await open().last()).toMatchObject({ version: { version: "2" } });
+});
+
+test("versions that are fetched and never served do not stay on the disk", async () => {
+  const source = open();
+  const found = await source.resolve(never);
+  const served = { ...found, version: "1" };
+  for (const each of [served, found]) {
+    await source.obtain(each, never);
+    await source.remember(each);
+  }
+  for (let refused = 10; refused < 15; refused++) {
+    await source.obtain({ ...found, version: String(refused) }, never);
+  }
+  // The last that was fetched, the one that serves and the one before it.
+  const kept = (await readdir(join(cacheDirectory, "models"))).map((name) => name.split("-")[0]);
+  expect(kept.sort()).toEqual(["v1", "v14", "v2"]);
+  await open().remember(found);
+  expect(await readdir(join(cacheDirectory, "models"))).toHaveLength(2);
 });
 
 test.each([

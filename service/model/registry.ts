@@ -102,8 +102,15 @@ function createSource(parts: Parts): ModelSource {
           "and so does the next npx pulumi up of a stack that is attached to the registry",
         { permanent: true },
       );
+    // Those that were refused since would fill the disk.
+    const noted = await store.recall(note);
+    await store.keepOnly([keyOf(version), ...(isNote(noted) ? keysOf(noted) : [])]);
     return store.fetch(keyOf(version), files, version.digest, signal);
   };
+  const keysOf = ({ version, before }: Note): string[] => [
+    keyOf(version),
+    ...(before === undefined ? [] : [before]),
+  ];
 
   return {
     resolve: (signal) => stores.mlflow.resolve(reference, signal),
@@ -130,9 +137,12 @@ function createSource(parts: Parts): ModelSource {
     async remember(version) {
       const before = await store.recall(note);
       const kept = await store.find(keyOf(version));
-      if (kept) await store.note(note, { version, digest: kept.digest } satisfies Note);
-      const previous = isNote(before) ? [keyOf(before.version)] : [];
-      await store.keepOnly([keyOf(version), ...previous]);
+      // One that is served anew has the same before it as it had.
+      const [last, ...earlier] = isNote(before) ? keysOf(before) : [];
+      const previous = last === keyOf(version) ? earlier[0] : last;
+      const noted = { version, digest: kept?.digest ?? "", before: previous };
+      if (kept) await store.note(note, noted satisfies Note);
+      await store.keepOnly(keysOf(noted));
     },
   };
 }
@@ -140,6 +150,8 @@ function createSource(parts: Parts): ModelSource {
 interface Note {
   readonly version: ModelVersion;
   readonly digest: string;
+  /** What was served before it, by its key. */
+  readonly before?: string | undefined;
 }
 
 const isNote = (value: unknown): value is Note =>
