@@ -252,10 +252,12 @@ export class SwarmStack {
     );
     let output = "";
     child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    // It may have ended by itself, of what it says on standard error.
+    const closed = new Promise((resolve) => child.once("close", resolve));
     return {
       async stop() {
         child.kill("SIGTERM");
-        await new Promise((resolve) => child.once("close", resolve));
+        await closed;
         return JSON.parse(output) as Seen;
       },
     };
