@@ -70,6 +70,10 @@ export async function bundle(source: string): Promise<BuildContext> {
   }
 }
 
+/** Where a build context is, for whoever runs elsewhere than the provider. */
+export const contextFolder = ({ dir }: Pick<BuildContext, "dir">): string =>
+  join(root, "infra", dir);
+
 /** One file of a program, as text that Node takes on its standard input. @throws UserError */
 export async function bundleScript(source: string): Promise<string> {
   try {

@@ -3,9 +3,9 @@ import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { cpus, homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
-import { bundle } from "../../infra/bundle.ts";
+import { bundle, contextFolder } from "../../infra/bundle.ts";
 import { pythonWith } from "../../test/python.ts";
 import {
   buildImage,
@@ -13,7 +13,6 @@ import {
   startContainer,
   type Container,
 } from "../../test/service/container.ts";
-import { root } from "../../toolchain/clone.mjs";
 import { readCommand, UsageError } from "../../toolchain/command.mjs";
 import { cpuSeconds, median, needWrk, thousands, wholeNumbers } from "../measure.ts";
 import { writeSection } from "../section.ts";
@@ -302,8 +301,8 @@ async function main(): Promise<void> {
   );
   if (!existsSync(join(models, "mlp/model.onnx")))
     await run(python, [join(HERE, "make_models.py"), models]);
-  const { dir } = await bundle("service");
-  const options: Options = { ...numbers, main: resolve(root, "infra", dir, "app/main.mjs") };
+  const context = contextFolder(await bundle("service"));
+  const options: Options = { ...numbers, main: join(context, "app/main.mjs") };
   const lines = [
     `One core for the server, one for wrk, medians of ${options.rounds} interleaved rounds of ${options.seconds} s; ${cpus()[0]?.model.trim() ?? "?"}, Node ${process.version}.`,
     "",

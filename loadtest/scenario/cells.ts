@@ -47,14 +47,16 @@ export function cellRows({ name, csv }: Csv, document: unknown, path: string): R
     });
     return `{${members.join(",")}}`;
   };
-  return { listed: shape.listed, objects: made(lines, object) };
+  return { listed: shape.listed, objects: mapped(lines, object) };
 }
 
-function* made(
-  lines: readonly string[][],
-  object: (cells: readonly string[], row: number) => string,
+/** Each of them changed when it is asked for: all at once may be more than memory holds. */
+export function* mapped<T>(
+  all: Iterable<T>,
+  change: (one: T, at: number) => string,
 ): Generator<string> {
-  for (const [row, cells] of lines.entries()) yield object(cells, row);
+  let at = 0;
+  for (const one of all) yield change(one, at++);
 }
 
 const someNames = (names: readonly string[]): string =>

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { parseExact } from "../exact-json.ts";
 import { UserError } from "../units.ts";
-import { cellRows } from "./cells.ts";
+import { cellRows, mapped } from "./cells.ts";
 import { readCells } from "./csv.ts";
 import { limited, megabytes, most, tooMany } from "./most.ts";
 
@@ -112,8 +112,4 @@ export function objectsOf(rows: OwnRows, document: unknown, path: string): strin
   if (other < 0) return rows.bodies;
   const said = rows.bodies[other]?.slice(0, 60) ?? "";
   throw new UserError(`${rows.name}, row ${other + 1}, is no object of columns: ${said}.`);
-}
-
-function* mapped(all: Iterable<string>, change: (one: string) => string): Generator<string> {
-  for (const one of all) yield change(one);
 }

@@ -3,9 +3,14 @@ import { readdir, stat } from "node:fs/promises";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { authorizationHeader, type Credentials, trustedAuthorities } from "../model/http.ts";
+import {
+  authorizationHeader,
+  type Credentials,
+  parseJson,
+  readText,
+  trustedAuthorities,
+} from "../model/http.ts";
 import { DIGEST_TAG, type ModelVersion } from "../model/mlflow.ts";
 import { RegistryError } from "../model/registry-error.ts";
 import { connect, type S3Settings } from "../model/s3.ts";
@@ -132,10 +137,10 @@ function asker(registrar: Registrar) {
     const url = api(registrar, `mlflow/${path}`);
     if (method === "GET") {
       for (const [key, value] of Object.entries(what)) url.searchParams.append(key, String(value));
-      return JSON.parse(await send(registrar, "GET", url)) as Reply;
+      return parseJson(await send(registrar, "GET", url), url) as Reply;
     }
     const body = JSON.stringify(what);
-    return JSON.parse(await send(registrar, "POST", url, body)) as Reply;
+    return parseJson(await send(registrar, "POST", url, body), url) as Reply;
   };
 }
 
@@ -164,7 +169,8 @@ function send(
         ...(authorities === undefined ? {} : { ca: authorities }),
       },
       (reply) => {
-        limitedText(reply).then((said) => {
+        const { signal } = new AbortController();
+        readText(reply, url, SILENCE_MS, signal, MOST_REPLY_BYTES).then((said) => {
           const status = reply.statusCode ?? 0;
           if (status === 200) resolve(said);
           else
@@ -181,17 +187,6 @@ function send(
     if (typeof body === "object") pipeline(createReadStream(body.file), request).catch(reject);
     else request.end(body);
   });
-}
-
-async function limitedText(reply: Readable): Promise<string> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of reply as AsyncIterable<Buffer>) {
-    bytes += piece.length;
-    if (bytes > MOST_REPLY_BYTES) throw new RegistryError("its reply is longer than is read");
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString();
 }
 
 async function upload(registrar: Registrar, place: URL, folder: string): Promise<void> {

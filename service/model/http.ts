@@ -141,24 +141,26 @@ function redirected(from: URL, location: string): URL {
   return to;
 }
 
-async function readText(
+/** The text of a reply. @throws RegistryError when it has more than `most` bytes or stalls */
+export async function readText(
   reply: IncomingMessage,
   url: URL,
   stallTimeoutMs: number,
   signal: AbortSignal,
+  most = MAX_JSON_BYTES,
 ): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of steadily(reply, url.host, stallTimeoutMs, signal)) {
     bytes += chunk.length;
-    if (bytes > MAX_JSON_BYTES)
-      throw new RegistryError(`${url.host} replied with more than ${MAX_JSON_BYTES} bytes`);
+    if (bytes > most) throw new RegistryError(`${url.host} replied with more than ${most} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function parseJson(text: string, url: URL): unknown {
+/** The value of a reply's text. @throws RegistryError when it is not JSON */
+export function parseJson(text: string, url: URL): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -1,9 +1,8 @@
 // The service's image in a limited container, for tests of what limits do.
 import { execFile } from "node:child_process";
-import { resolve } from "node:path";
 import { promisify } from "node:util";
-import { bundle } from "../../infra/bundle.ts";
-import { folderId, root } from "../../toolchain/clone.mjs";
+import { bundle, contextFolder } from "../../infra/bundle.ts";
+import { folderId } from "../../toolchain/clone.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 import { untilReady } from "./process.ts";
 
@@ -18,8 +17,7 @@ const docker = async (...args: string[]): Promise<string> => {
 
 /** Builds the service's image and gives its name. */
 export async function buildImage(): Promise<string> {
-  const { dir } = await bundle("service");
-  const context = resolve(root, "infra", dir);
+  const context = contextFolder(await bundle("service"));
   await docker("build", "-q", "--build-arg", `BASE=${baseImages.node}`, "-t", IMAGE, context);
   return IMAGE;
 }
