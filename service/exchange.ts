@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Budget } from "./budget.ts";
 import type { AccessLog, Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { WatchStatus } from "./model/watch.ts";
@@ -16,6 +17,8 @@ export interface Services {
   /** Largest body in bytes, and most rows in one request. */
   readonly maxBody: number;
   readonly maxRows: number;
+  /** The account of what callers make this process hold. */
+  readonly budget: Budget;
   /** What the registry's watcher says, where the model comes from one. */
   readonly registry?: (() => WatchStatus) | undefined;
   /** Draining: no longer ready, still answering. Closing: every reply is the last of its connection. */

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createApp } from "./app.ts";
+import { Budget } from "./budget.ts";
 import type { Services } from "./exchange.ts";
 import { readLimits } from "./limits.ts";
 import { AccessLog, createLogger } from "./log.ts";
@@ -68,6 +69,7 @@ async function start(): Promise<void> {
     access: new AccessLog(log),
     maxBody: settings.maxBody,
     maxRows: settings.maxRows,
+    budget: new Budget(sizing.outsideBytes),
     state,
     registry: follows ? () => team.status() : undefined,
   };

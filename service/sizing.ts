@@ -15,6 +15,8 @@ export interface Sizing {
   readonly maxConnections: number;
   /** Requests at once on one connection of HTTP/2. */
   readonly maxStreams: number;
+  /** Bytes that callers may make one process hold at once; see budget.ts. */
+  readonly outsideBytes: number;
 }
 
 /** What one process needs besides V8's heap and sockets: Node's and ONNX Runtime's own pages. */
@@ -90,6 +92,7 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
       semiSpaceMB: undefined,
       maxConnections: 20_000,
       maxStreams,
+      outsideBytes: 1024 * MB,
     };
   }
   const share = memoryMB / workers;
@@ -104,6 +107,7 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
     semiSpaceMB,
     maxConnections: Math.min(20_000, Math.floor((forSockets * 1024) / CONNECTION_KB)),
     maxStreams,
+    outsideBytes: Math.floor(forSockets * MB),
   };
 }
 

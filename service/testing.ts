@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApp, type App } from "./app.ts";
+import { Budget } from "./budget.ts";
 import type { Services } from "./exchange.ts";
 import { AccessLog, createLogger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -76,6 +77,7 @@ export function testService(
     access: new AccessLog(log),
     maxBody,
     maxRows,
+    budget: new Budget(64 * 1024 ** 2),
     state: { draining: false, closing: false },
   };
   if (model !== undefined) slot.put(typeof model === "string" ? testModel(model) : model);
