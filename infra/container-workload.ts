@@ -136,7 +136,10 @@ export class ContainerWorkload extends pulumi.ComponentResource implements Workl
           // start. Other mounts it could not, and the provider would only write down that it had.
           replaceOnChanges: ["memory", "memorySwap", "mounts"],
           // It counts for who stops a container by hand; the provider has its own, which it can change.
-          ...(args.replaceInPlace ? { ignoreChanges: ["stopTimeout"] } : {}),
+          ignoreChanges: [
+            ...(args.replaceInPlace ? ["stopTimeout"] : []),
+            ...(args.keepImage ? ["image"] : []),
+          ],
         },
       );
       return container.id;

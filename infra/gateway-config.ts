@@ -1,5 +1,6 @@
-import { largeAtOnce, USUAL_BODY } from "../service/sizing.ts";
+import { bodiesAtOnce, largeAtOnce, USUAL_BODY } from "../service/sizing.ts";
 import { ANSWER_MS } from "../service/times.ts";
+import { pathsAcl, servicePaths, type Paths } from "./gateway-paths.ts";
 import type { Bytes, Cpus, MiB, Milliseconds } from "./units.ts";
 
 export interface GatewaySettings {
@@ -15,6 +16,12 @@ export interface GatewaySettings {
   /** Limits of one replica. */
   readonly cpus?: Cpus;
   readonly memory?: MiB;
+  /** What the server behind it has for its callers; the service's own unless told. */
+  readonly paths?: Paths;
+  /** Clients come by a socket that another container holds; see gateway/listen. */
+  readonly listener?: boolean;
+  /** Replicas are spoken to in HTTP/2; they are unless told. */
+  readonly http2?: boolean;
 }
 
 export const gatewayPort = 8080;
@@ -40,8 +47,25 @@ const slots = 64;
  */
 const mostInFlight = 64;
 
-/** Bytes of bodies that are on their way to one replica: the service gives up what is above twice that. */
+/** Bytes of bodies that are on their way to one replica at once. */
 const mostOnTheWay = 16 * 1024 ** 2;
+
+/** Bytes of a reply that are asked for before there is room for them: less than a buffer. */
+const windowBytes = 12_288;
+
+/** Clients at once. */
+const mostClients = 12_000;
+/** Of one address, so that it never has all of them. */
+const mostOfAddress = 10_500;
+/**
+ * Of the engine's own port proxy, from where all come that speak to a port on loopback: it has six
+ * descriptors for each, and ends for good when it has no more; with the usual 20,000 that is at 3,300.
+ */
+const mostOfEngine = 3000;
+/** Bodies of one address that are on their way at once. */
+const mostBodiesOfAddress = 512;
+/** Large files of the documentation that one replica sends at once. */
+const docsAtOnce = 4;
 
 /** What of the gateway has to outlast a request's deadline. Each is ms unless its name says otherwise. */
 export function gatewayTimes(deadline: Milliseconds) {
@@ -68,64 +92,94 @@ function placesForLarge(settings: GatewaySettings): number {
   return Math.max(1, Math.min(byMemory, Math.floor(mostOnTheWay / maxBody)));
 }
 
-/** An RFC 9457 answer of the gateway itself. */
-const problem = (status: number, title: string, detail?: string): string =>
-  `return status ${status} content-type application/problem+json ` +
-  `string '${JSON.stringify({ type: "about:blank", title, status, detail })}'`;
+/** What an RFC 9457 answer of the gateway itself is made of. */
+const problem = (status: number, title: string, detail?: string, more = ""): string =>
+  `status ${status} content-type application/problem+json ` +
+  `string '${JSON.stringify({ type: "about:blank", title, status, detail })}'${more}`;
+
+const again = " hdr Retry-After 1";
+
+/** HAProxy's own refusals, which would be HTML. */
+const errors = [
+  problem(400, "Bad request", "The request is not valid HTTP."),
+  problem(403, "Forbidden", "The request is not allowed."),
+  problem(408, "Request timeout", "The request came too slowly."),
+  problem(413, "Content too large", "The body is larger than what is read."),
+  problem(421, "Misdirected request", "The request is for another server."),
+  problem(422, "Unprocessable content", "The request cannot be understood."),
+  problem(425, "Too early", "The request has to be sent again.", again),
+  problem(429, "Too many requests", "Too many requests at once; send it again later.", again),
+  problem(500, "Internal error", "The gateway failed to answer this request."),
+  problem(501, "Not implemented", "The gateway does not know this method."),
+  problem(502, "Bad gateway", "The replica gave no valid answer.", again),
+  problem(503, "Service unavailable", "No replica is ready to answer.", again),
+  problem(504, "Gateway timeout", "The replica did not answer in time.", again),
+].map((error) => `http-error ${error}`);
+
+/** How replicas are found, and how many requests each has at once. */
+interface Backend {
+  readonly name: string;
+  readonly balance: string;
+  /** Requests at once on one replica, of all gateways together. */
+  readonly places: number;
+  readonly checked: boolean;
+}
 
 /**
  * The gateway's configuration. Where a figure decides something, the reason stands beside it.
  *
+ * - Only what the server behind it has is let through, after the path was brought to its plain form.
  * - Replicas are found by DNS and checked every 0.5 s. One that refuses a connection is taken out at
  *   once; one that says it is not ready (it is about to stop) is given no more, and finishes what it
  *   has. That it has too much to do is no reason to give all of it to the others.
  * - Replicas are spoken to in HTTP/2: what is asked and answered at about the same time is one read and
  *   one write for both sides, which is most of what a small request costs.
  * - A prediction can be repeated, so a request whose body fits the buffer is sent again elsewhere.
- * - Bodies larger than usual, where they are allowed, wait here for the few places that a replica has
- *   memory for; the others pass them by. One of unknown length is taken for large.
+ * - Places at a replica are for requests that are there. Those whose body is still on its way wait for
+ *   places of their own, as many as a replica has memory for: who sends slowly, or a body of a length
+ *   that nobody knows, keeps no place from the others. So do large files of the documentation.
  */
 export function gatewayConfig(settings: GatewaySettings): string {
-  const { serviceName, deadline, gateways = 1, maxBody = USUAL_BODY } = settings;
-  const maxInFlight = Math.ceil(mostInFlight / gateways);
+  const { serviceName, deadline, gateways = 1, maxBody = USUAL_BODY, http2 = true } = settings;
+  const { paths = servicePaths, listener = false, cpus = 1, memory = 256 } = settings;
   const times = gatewayTimes(deadline);
-  const inFlight = (most: number) => `maxconn ${most} pool-max-conn ${most} pool-purge-delay 30s`;
-  const connections = inFlight(maxInFlight);
-  const checked =
-    "weight 100 check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s";
   const health = `option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host ${serviceName} hdr Connection close`;
-  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort} proto h2 check-proto h1 resolvers docker init-addr none resolve-prefer ipv4`;
-  const places = Math.ceil(placesForLarge(settings) / gateways);
-  const large =
-    maxBody <= USUAL_BODY
-      ? { rule: "", backend: "" }
-      : {
-          rule: `acl large req.body_size gt ${USUAL_BODY}
-  acl large req.hdr_cnt(content-length) eq 0
-  use_backend large if METH_POST large { nbsrv(large) gt 0 }
-  `,
-          backend: `
-backend large
-  balance leastconn
-  ${health}
-  default-server ${checked} ${inFlight(places)}
+  const checks =
+    "weight 100 check inter 500ms fastinter 200ms downinter 500ms fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down slowstart 2s ";
+  const protocol = http2 ? " proto h2 check-proto h1" : "";
+  const replicas = `server-template replica ${slots} ${serviceName}:${servicePort}${protocol} resolvers docker init-addr last,none resolve-prefer ipv4`;
+  const backend = ({ name, balance, places, checked }: Backend): string => {
+    const most = Math.ceil(places / gateways);
+    const connections = `maxconn ${most} pool-max-conn ${most} pool-purge-delay 30s`;
+    return `backend ${name}
+  balance ${balance}
+  ${checked ? `${health}\n  default-server ${checks}${connections}` : `default-server ${connections}`}
   ${replicas}
-`,
-        };
+`;
+  };
+  const larger = maxBody > USUAL_BODY;
+  const bind = "backlog 8192 tcp-ut 30s";
   return `global
   # What one that stops, or was replaced by a reload, has left by then are idle clients, which would
   # otherwise keep it for their whole keep-alive time.
   hard-stop-after ${times.hardStop}ms
-  maxconn 12000
+  maxconn ${mostClients}
   nbthread 1
-  # 12,000 clients, but only ${maxInFlight} connections to each replica: two descriptors a client are never needed.
+  # Many clients, but few connections to each replica: two descriptors a client are never needed.
   no strict-limits
   # Idle connections to replicas are kept only while descriptors in use are below these shares; with
   # thousands of clients the defaults (25%) would open a new connection for nearly every request.
   tune.pool-high-fd-ratio 100
   tune.pool-low-fd-ratio 99
+  # No more of a reply is asked for than there is room for it: a client that does not read would
+  # otherwise hold up all the others whose replies come on the same connection.
+  tune.h2.be.initial-window-size ${windowBytes}
+  # Paths are normalised, which HAProxy still calls experimental.
+  expose-experimental-directives
   stats socket /run/haproxy/admin.sock mode 600 level admin
+  # The replicas that were there last, for one that starts again.
+  server-state-file "\${KNOWN}"
   log stdout format raw local0 notice
 
 resolvers docker
@@ -136,8 +190,9 @@ resolvers docker
   timeout retry 500ms
   hold valid 500ms
   hold obsolete 0s
-  hold nx 0s
-  # No answer from the engine's DNS says nothing about replicas: those that are known stay.
+  # Nothing that is said of all of them together says that they are gone: an engine may forget its
+  # names, or not answer. Those that are known stay until they fail.
+  hold nx 10m
   hold other 10m
   hold refused 10m
   hold timeout 10m
@@ -146,6 +201,7 @@ defaults
   mode http
   log global
   option dontlog-normal
+  load-server-state-from-file global
   timeout connect 500ms
   # A check connects as quickly, however busy the replica is; its answer may take longer.
   timeout check 1500ms
@@ -169,33 +225,69 @@ defaults
   srvtcpka-cnt 2
   # A reload closes idle client connections only after their next reply, so none is lost in between.
   option idle-close-on-response
+  ${errors.join("\n  ")}
 
 frontend api
   # Clients may be further away than replicas: they have their own time to confirm data.
-  bind :${gatewayPort} backlog 8192 tcp-ut 30s
+  bind :${gatewayPort} ${bind}
+${listener ? `  bind "fd@\${LISTENING}" ${bind}\n` : ""}  # No address has all places for clients, and the engine's proxy not more than it survives.
+  tcp-request connection track-sc0 src table addresses
+  tcp-request connection reject if { sc0_conn_cur gt ${mostOfAddress} }
+  tcp-request connection reject if { src "\${ENGINE}" } { sc0_conn_cur gt ${mostOfEngine} }
   option http-buffer-request
-  # What a replica says about itself is read inside the network.
-  http-request ${problem(404, "Not Found")} if { path /metrics }
-  http-request ${problem(413, "Content Too Large", `The body is larger than ${maxBody} bytes, the most that is read.`)} if { req.body_size gt ${maxBody} }
+  # Nobody is followed to another protocol: the request is answered in the one it came in.
+  http-request del-header Connection
+  http-request del-header Upgrade
+  http-request del-header HTTP2-Settings
+  http-request return ${problem(405, "Method not allowed", "The method is none that is served here.", ' hdr Allow "GET, HEAD, POST"')} unless { method GET HEAD POST PUT PATCH DELETE OPTIONS }
+  ${pathsAcl("served", paths).join("\n  ")}
+  http-request normalize-uri percent-decode-unreserved strict unless served
+  http-request normalize-uri path-merge-slashes unless served
+  http-request normalize-uri path-strip-dot unless served
+  http-request normalize-uri path-strip-dotdot full unless served
+  http-request return ${problem(404, "Not found", "There is no such route. GET /docs lists those there are.")} unless served
+  http-request return ${problem(413, "Content too large", `The body is larger than ${maxBody} bytes, the most that is read.`)} if { req.body_size gt ${maxBody} }
+  # Whether all of the body is in the buffer. One whose length is not told may go on where it is full.
+  http-request set-var(txn.there) req.body_len
+  acl partly req.body_size,sub(txn.there) gt 0
+  acl untold req.hdr_cnt(content-length) eq 0
+  acl much req.body_len gt 4096
+  acl on_its_way var(txn.coming) -m bool
+  http-request set-var(txn.coming) bool(true) if partly or untold much
+  http-request track-sc1 src table bodies_of if on_its_way
+  http-request return ${problem(429, "Too many requests", "Too many bodies of this address are on their way at once.", again)} if on_its_way { sc1_conn_cur gt ${mostBodiesOfAddress} }
   # Checks are to choose among replicas, not to turn one that is slow for all into an outage: when
   # they find none, requests go to whatever the network still knows, and wait there.
   use_backend unchecked if !{ nbsrv(replicas) gt 0 } { nbsrv(unchecked) gt 0 }
-  ${large.rule}default_backend replicas
+  use_backend docs if { path_beg /docs/ }
+${larger ? `  use_backend large if { req.body_size gt ${USUAL_BODY} }\n  use_backend large if on_its_way untold\n` : ""}  use_backend bodies if on_its_way
+  default_backend replicas
 
-backend replicas
-  # The one with the fewest connections of a few drawn at random: leastconn gives those that have none
-  # their turn in the order in which they finished, so that the quickest has two of each five that come
-  # together. Weights make the draw even: each is so many places on a ring.
-  balance random(3)
-  ${health}
-  default-server ${checked} ${connections}
-  ${replicas}
-${large.backend}
-backend unchecked
-  balance leastconn
-  default-server ${connections}
-  ${replicas}
+# How many connections, and bodies on their way, an address has.
+backend addresses
+  stick-table type ipv6 size 100k expire 10m store conn_cur
+backend bodies_of
+  stick-table type ipv6 size 100k expire 10m store conn_cur
 
+# The one with the fewest connections of a few drawn at random: leastconn gives those that have none
+# their turn in the order in which they finished, so that the quickest has two of each five that come
+# together. Weights make the draw even: each is so many places on a ring.
+${[
+  { name: "replicas", balance: "random(3)", places: mostInFlight, checked: true },
+  {
+    name: "bodies",
+    balance: "leastconn",
+    places: bodiesAtOnce(memory, cpus),
+    checked: true,
+  },
+  { name: "docs", balance: "leastconn", places: docsAtOnce, checked: true },
+  ...(larger
+    ? [{ name: "large", balance: "leastconn", places: placesForLarge(settings), checked: true }]
+    : []),
+  { name: "unchecked", balance: "leastconn", places: mostInFlight, checked: false },
+]
+  .map(backend)
+  .join("\n")}
 frontend status
   bind :${gatewayStatsPort}
   monitor-uri /healthz

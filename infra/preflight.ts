@@ -121,7 +121,19 @@ export interface Found {
   readonly startFirst: boolean;
   /** What the registry has is converted on the way to the replicas. */
   readonly converts: boolean;
+  /** A gateway of an earlier version of this program publishes the API's port itself. */
+  readonly portHeld: boolean;
 }
+
+/** Whether a gateway of the state has a port of its own: a listener has it since. */
+export const publishesItself = (state: State | undefined): boolean =>
+  state?.some(
+    ({ type, inputs }) =>
+      type === "docker:index/container:Container" &&
+      JSON.stringify(inputs?.["labels"] ?? []).includes('"value":"gateway"') &&
+      Array.isArray(inputs?.["ports"]) &&
+      inputs["ports"].length > 0,
+  ) ?? false;
 
 /**
  * Finds out what would go wrong later, while nothing is changed yet.
@@ -153,5 +165,5 @@ export async function preflight(
   const records = answers ? await checkRecords(stack, config) : undefined;
   // Who has a converter keeps it: it hands on what needs none, and a later version may need it again.
   const converts = records === true || (config.dependencies === "attach" && hasConverter(state));
-  return { startFirst, converts };
+  return { startFirst, converts, portHeld: publishesItself(state) };
 }

@@ -8,6 +8,7 @@ import { madeOnce } from "./made-once.ts";
 export type Part =
   | "service"
   | "gateway"
+  | "listener"
   | "loadtest"
   | "worker"
   | "network"

@@ -28,7 +28,10 @@ export function declareStack(
   birth: Birth,
   config: StackConfig,
   builds: Builds,
-  { startFirst }: Pick<Found, "startFirst"> = { startFirst: true },
+  { startFirst, portHeld }: Pick<Found, "startFirst" | "portHeld"> = {
+    startFirst: true,
+    portHeld: false,
+  },
 ) {
   const stack = declareIdentity(name, birth);
   const image = (part: BuiltPart, given?: string): pulumi.Input<string> => {
@@ -61,7 +64,14 @@ export function declareStack(
   );
   const gateway = new Gateway(
     "gateway",
-    { stack, image: gatewayImage, network, config },
+    {
+      stack,
+      image: gatewayImage,
+      listenerImage: builds.gateway.base.id,
+      portHeld,
+      network,
+      config,
+    },
     { ...where, dependsOn: [service] },
   );
   const loadtest = new LoadTest(

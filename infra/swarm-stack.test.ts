@@ -67,7 +67,13 @@ async function declare(
   const birth = { origin: "0a1b2c3d", engine: "ENGINE" };
   const images = { mlflow: "sha256:mlflow", s3: "sha256:s3" };
   const dependencies = config.dependencies === "deploy" ? { dependencies: images } : {};
-  declareStack("swarm", birth, config, { ...builds, ...dependencies, ...more }, { startFirst });
+  declareStack(
+    "swarm",
+    birth,
+    config,
+    { ...builds, ...dependencies, ...more },
+    { startFirst, portHeld: false },
+  );
   // Until the last resource is registered, which nothing announces.
   for (let before = -1; before !== declared.length;) {
     before = declared.length;
@@ -118,7 +124,7 @@ describe("the declared swarm stack", () => {
       of("docker:index/container:Container")
         .map(({ name }) => name)
         .sort(),
-    ).toEqual(["gateway-0", "loadtest-0"]);
+    ).toEqual(["gateway-0", "listener-0", "loadtest-0"]);
   });
 
   test("limits each replica, and answers by its replicas' own addresses", async () => {

@@ -49,6 +49,8 @@ export interface WorkloadArgs {
   readonly startSeconds?: number;
   /** From SIGTERM until it is killed. */
   readonly stopGraceSeconds: number;
+  /** It goes on with the image that it was made of, whatever becomes of the one it is declared with. */
+  readonly keepImage?: boolean;
   /** Where replacing needs the old one gone first (it holds a port, or the room), its successor waits. */
   readonly replaceInPlace?: boolean;
 }

@@ -66,6 +66,12 @@ export function leastMemoryMB(most: MostOfRequest, cpus: number): number {
 export const largeAtOnce = (most: MostOfRequest, memoryMB: number, cpus: number): number =>
   Math.max(1, Math.floor((memoryMB / mostWorkers(cpus) - LEAST_MB) / largestMB(most)));
 
+/** How many requests with a body of the usual size a replica has memory for, all in one process. */
+export const bodiesAtOnce = (memoryMB: number, cpus: number): number => {
+  const each = (USUAL_BODY * BYTES_PER_BYTE + USUAL_ROWS * BYTES_PER_ROW) / MB;
+  return Math.max(2, Math.min(16, Math.floor((memoryMB / mostWorkers(cpus) - LEAST_MB) / each)));
+};
+
 /** CPU time from the start until it is ready, s: 0.4 to 0.8 were measured, and machines differ. */
 export const START_CPU_SECONDS = 2;
 /** A connection's cost in kernel and heap while a request is in it. */

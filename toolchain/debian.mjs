@@ -44,11 +44,11 @@ export async function needDebootstrap(consent, log) {
  * Fills a directory with a minimal Debian.
  *
  * @param {string} dir empty
- * @param {{ include?: string[], log: (line: string) => void }} options include: further packages
+ * @param {{ release?: string, include?: string[], log: (line: string) => void }} options include: further packages
  */
-export async function debianRootfs(dir, { include = [], log }) {
+export async function debianRootfs(dir, { release = versions.debian, include = [], log }) {
   const extra = include.length > 0 ? [`--include=${include.join(",")}`] : [];
-  await run("debootstrap", ["--variant=minbase", ...extra, versions.debian, dir], { onLine: log });
+  await run("debootstrap", ["--variant=minbase", ...extra, release, dir], { onLine: log });
   for (const path of ballast) {
     await run("find", [join(dir, path), "-mindepth", "1", "-delete"]).catch(() =>
       rm(join(dir, path), { recursive: true, force: true }),

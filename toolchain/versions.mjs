@@ -5,8 +5,9 @@ export const versions = {
   node: "24.21.0",
   /** Debian release the base images are made of. */
   debian: "bookworm",
-  /** HAProxy's branch: what that Debian release ships, and the tag of the official image. */
-  haproxy: "2.6",
+  /** HAProxy's branch, the tag of the official image, and the Debian release that ships it. */
+  haproxy: "3.0",
+  haproxyDebian: "trixie",
   /** MLflow of its image; requirements.in beside its recipe says the same. */
   mlflow: "3.17.2",
   /** MinIO's last state, as the Go module in images/base-minio pins it. */
