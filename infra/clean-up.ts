@@ -5,6 +5,7 @@ import { type Found, kept, type Kind, unrecorded } from "../toolchain/launcher/p
 import { identityOf, ownBackend, type State } from "../toolchain/launcher/state.mjs";
 import { reconnect } from "./connections.ts";
 import { declaredOnly, docker, type EngineInfo, ofStack } from "./engine.ts";
+import { mendFront } from "./front.ts";
 import { mendNames } from "./names.ts";
 
 /** Updates of the stack beside this one. Any other backend lets in one at a time without a trace here. */
@@ -86,4 +87,5 @@ export async function cleanUp(
   for (const how of halted) await letRun(identity, state, how);
   await reconnect(identity, state);
   await mendNames(identity);
+  await mendFront(identity);
 }

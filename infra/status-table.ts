@@ -1,4 +1,5 @@
 import { label } from "../toolchain/clone.mjs";
+import type { FrontStatus } from "./front.ts";
 import { hint } from "./hint.ts";
 import type { ModelStatus } from "./replica-models.ts";
 import { countOf } from "./replica-requests.ts";
@@ -153,14 +154,20 @@ function swarmTables({ nodes, services, tasks }: SwarmStatus): string[] {
 const refusedText = ({ refused }: ModelStatus): string =>
   refused === undefined ? "-" : `version ${refused.version}: ${refused.reason}`;
 
+const frontText = (stack: string, { url, open, answer }: FrontStatus): string =>
+  open
+    ? `${url} is open: a replica answers`
+    : `${url} ${answer}: nobody gets in. ${hint.up(stack)} mends what can be mended.`;
+
 export function renderStatus(status: {
   readonly stack: string;
   readonly containers: readonly ContainerStatus[];
   readonly networks: readonly NetworkStatus[];
   readonly models: readonly ModelStatus[];
+  readonly front?: FrontStatus | null;
   readonly swarm: SwarmStatus | null;
 }): string {
-  const { stack, containers, networks, models, swarm } = status;
+  const { stack, containers, networks, models, front, swarm } = status;
   if (containers.length === 0 && swarm === null) {
     return `${stack}: nothing runs. Bring it up with ${hint.up(stack)}.`;
   }
@@ -201,5 +208,6 @@ export function renderStatus(status: {
     ]),
     "",
     table([["replica", "requests", "share", ""], ...shares]),
+    ...(front ? ["", frontText(stack, front)] : []),
   ].join("\n");
 }

@@ -5,6 +5,7 @@ import { settingsStacks } from "../toolchain/launcher/settings.mjs";
 import { identityOf, readState } from "../toolchain/launcher/state.mjs";
 import { docker, dockerJson, engineInfo, ofStack } from "./engine.ts";
 import { complain, UserError } from "./errors.ts";
+import { type FrontStatus, frontStatus } from "./front.ts";
 import { type ModelStatus, modelStatus } from "./replica-models.ts";
 import { askReplicas, replicaRequests } from "./replica-requests.ts";
 import {
@@ -27,7 +28,7 @@ import {
 const help = `Usage: npm run status [-- --stack <name>] [--json]
 
 What runs where: containers with limits, versions and health, networks and who is on them, the model
-that replicas serve, and how many requests each has served; on Swarm also its nodes, services and the history of their
+that replicas serve, how many requests each has served, and whether clients get in; on Swarm also its nodes, services and the history of their
 tasks. All stacks of this clone, or one.
 
   --stack, -s   only this stack
@@ -54,6 +55,8 @@ export interface StackStatus {
   readonly containers: readonly ContainerStatus[];
   readonly networks: readonly NetworkStatus[];
   readonly models: readonly ModelStatus[];
+  /** Null where this machine has none. */
+  readonly front: FrontStatus | null;
   /** Null where the stack has no Swarm services. */
   readonly swarm: SwarmStatus | null;
 }
@@ -61,7 +64,7 @@ export interface StackStatus {
 async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackStatus> {
   const identity = identityOf(readState(stack));
   if (identity === undefined)
-    return { stack, containers: [], networks: [], models: [], swarm: null };
+    return { stack, containers: [], networks: [], models: [], front: null, swarm: null };
   const mine = ofStack(identity);
   const ids = (await docker("ps", "-aq", ...mine)).split("\n").filter(Boolean);
   const containers = await inspect<Inspected>("container", ids);
@@ -80,6 +83,7 @@ async function stackStatus(stack: string, managesSwarm: boolean): Promise<StackS
       .sort((a, b) => a.part.localeCompare(b.part) || a.name.localeCompare(b.name)),
     networks: await networks(containers),
     models: modelStatus(models.flatMap(([, said]) => said ?? [])),
+    front: (await frontStatus(containers)) ?? null,
     swarm:
       services.length === 0
         ? null
