@@ -13,12 +13,18 @@ export interface Campaign {
 }
 
 /** A stack from nothing in a clone of its own, on free ports, written into its committed settings. */
-export async function freshStack(name: string): Promise<{ clone: Clone; apiUrl: string }> {
+export async function freshStack(
+  name: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ clone: Clone; apiUrl: string }> {
   const clone = freshClone(name);
   const apiUrl = await onFreePorts(clone);
   const identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
   execFileSync("git", [...identity, "commit", "-qam", "ports"], { cwd: clone.dir });
   await must(clone.run("npm", ["run", "setup", "--", "--yes"]));
+  for (const [key, value] of Object.entries(settings)) {
+    await must(clone.pulumi("config", "set", key, "-s", "dev", "--", value));
+  }
   await must(clone.pulumi("up", "--yes", "--skip-preview", "-s", "dev"));
   return { clone, apiUrl };
 }

@@ -6,12 +6,18 @@ import { dirname, resolve } from "node:path";
 import { readCommand, UsageError } from "../../toolchain/command.mjs";
 import { messageOf } from "../../toolchain/errors.mjs";
 import { docker } from "../clone.ts";
+import { attack, attacked } from "./attack/campaign.ts";
+import { attackPage, isHeld, summary as attackSummary } from "./attack/table.ts";
 import { isHarmless, killPage, summary } from "./kill-table.ts";
-import { kill } from "./kill.ts";
+import { freshStack, kill } from "./kill.ts";
 
 interface Options {
   readonly seed: number;
   readonly moments: number;
+  /** Part of each attack that is tried. */
+  readonly scale: number;
+  /** Attacks by name; all where none is named. */
+  readonly only: readonly string[];
 }
 
 interface Proof {
@@ -45,6 +51,26 @@ const parts: Readonly<Record<string, Part>> = {
       };
     },
   },
+  attack: {
+    about:
+      "attacks by the published port and inside: nobody else loses a request, nothing restarts",
+    async prove({ seed, scale, only }) {
+      tell("bringing up a stack of its own …");
+      const { clone, apiUrl } = await freshStack("attack", attacked);
+      try {
+        const names = only.length === 0 ? {} : { names: only };
+        const result = await attack(clone, apiUrl, { scale, seed, ...names }, tell);
+        return {
+          holds: result.suffered.every(isHeld),
+          summary: attackSummary(result),
+          page: attackPage(result, here()),
+          json: result,
+        };
+      } finally {
+        clone.remove();
+      }
+    },
+  },
 };
 
 const help = `npm run trust -- PART [flags]
@@ -55,8 +81,10 @@ ${Object.entries(parts)
   .map(([name, { about }]) => `  ${name}   ${about}`)
   .join("\n")}
 
-  --moments N   how many (20)
-  --seed N      which (1)
+  --moments N   kill: how many (20)
+  --seed N      which moments, or hostile requests (1)
+  --scale X     attack: part of each that is tried, up to 1 (1)
+  --only NAME   attack: only this one; may be given several times
   --out FILE    writes the table there, as Markdown
   --json        prints all that was seen as JSON, and its progress on the other stream
   --help
@@ -82,12 +110,23 @@ function whole(flag: string, text: string, least: number): number {
   return value;
 }
 
+/** @throws UsageError naming the flag and what it was given */
+function share(flag: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1)) {
+    throw new UsageError(`--${flag} is ${text}, and has to be a number above 0 and up to 1.`);
+  }
+  return value;
+}
+
 async function main(): Promise<void> {
   const { values, positionals } = readCommand("trust", {
     allowPositionals: true,
     options: {
       moments: { type: "string", default: "20" },
       seed: { type: "string", default: "1" },
+      scale: { type: "string", default: "1" },
+      only: { type: "string", multiple: true, default: [] },
       out: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h" },
@@ -107,6 +146,8 @@ async function main(): Promise<void> {
   const proof = await part.prove({
     seed: whole("seed", values.seed, 0),
     moments: whole("moments", values.moments, 1),
+    scale: share("scale", values.scale),
+    only: values.only,
   });
   if (values.out !== undefined) {
     const file = resolve(process.env["INIT_CWD"] ?? ".", values.out);

@@ -1,0 +1,70 @@
+// What attacks cost others: a neighbour's requests, and the containers of the stack.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { docker, dockerLines } from "../../clone.ts";
+import type { Seen } from "../../open-loop.ts";
+
+/** Somebody with requests of their own, at a constant rate. */
+export function neighbour(url: string, rate: number) {
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, "../../open-loop.ts"), "--url", url, "--rate", String(rate)],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  let text = "";
+  child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
+  return {
+    async stop(): Promise<Seen> {
+      child.kill("SIGTERM");
+      await once(child, "close");
+      return JSON.parse(text) as Seen;
+    },
+  };
+}
+
+export const lost = ({ failed }: Seen): number =>
+  Object.values(failed).reduce((sum, count) => sum + count, 0);
+
+/** How often containers started again, and who has been out of memory since they were made. */
+export function restarts(ids: readonly string[]): number {
+  const format = "{{.RestartCount}} {{.State.OOMKilled}}";
+  return dockerLines("inspect", "-f", format, ...ids)
+    .map((line) => line.split(" "))
+    .reduce((sum, [count, oom]) => sum + Number(count) + (oom === "true" ? 1 : 0), 0);
+}
+
+const units: Readonly<Record<string, number>> = {
+  B: 1 / 1024 ** 2,
+  KiB: 1 / 1024,
+  MiB: 1,
+  GiB: 1024,
+};
+
+/** MiB that each container uses, as the engine counts them. */
+export const memory = (ids: readonly string[]): number[] =>
+  docker("stats", "--no-stream", "--format", "{{.MemUsage}}", ...ids)
+    .split("\n")
+    .map((line) => {
+      const [, number = "0", unit = "B"] = /^([\d.]+)(\w+)/.exec(line) ?? [];
+      return Number(number) * (units[unit] ?? 0);
+    });
+
+/** The most that any of them used until it is asked. */
+export function peakMemory(ids: readonly string[], everyMs = 2000): () => number {
+  let peak = 0;
+  const look = (): void => {
+    try {
+      peak = Math.max(peak, ...memory(ids));
+    } catch {
+      // One of them has just ended: its restart is counted elsewhere.
+    }
+  };
+  look();
+  const timer = setInterval(look, everyMs);
+  return () => {
+    clearInterval(timer);
+    look();
+    return peak;
+  };
+}
