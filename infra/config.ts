@@ -104,6 +104,18 @@ const imageReference = matching(
   "an image's name, such as user/repository:1.0 or user/repository@sha256:…",
 );
 
+/** Paths with blanks or commas between them; a `*` at the end is all that begins so, `{}` one segment. */
+function pathList(text: string): readonly string[] {
+  const paths = text.split(/[\s,]+/).filter((path) => path !== "");
+  const segment = /^(\/([\w.~!$&'()+=:@-]|%[0-9A-Fa-f]{2}|\{\})*)+\*?$/;
+  if (paths.length === 0 || !paths.every((path) => segment.test(path))) {
+    throw new UnitError(
+      'paths with blanks between them, each with a "/" first; one that ends in "*" stands for all that begin so',
+    );
+  }
+  return paths;
+}
+
 /** Every key of the configuration, how it is read, and its default. MB means MiB. */
 const keys = {
   /** One engine's containers on a bridge, or Swarm services on an attachable overlay. */
@@ -119,6 +131,8 @@ const keys = {
   registryPassword: secret,
   /** A published image of the service, deployed without building one; the others are still built. */
   image: optional(imageReference),
+  /** What the gateway lets through to the server behind it; what the service has unless told. */
+  imagePaths: optional(pathList),
   /** An existing network to join for traffic instead of making one. */
   network: optional(name),
   /** Where MLflow and S3 come from: nowhere (embedded model), with the stack, or from elsewhere. */
@@ -152,6 +166,8 @@ const keys = {
   maxRows: key(whole(1, 1_000_000), 10_000),
   /** Requests share runs of the model; off for one whose rows are not independent after all. */
   batching: key(boolean, true),
+  /** The gateway speaks HTTP/2 to replicas, which costs both less; off where HTTP/1.1 is wanted. */
+  http2: key(boolean, true),
   logLevel: key(choice("trace", "debug", "info", "warn", "error", "silent"), "info"),
   /** Volumes with registered models survive `destroy`. */
   keepData: key(boolean, true),

@@ -29,7 +29,16 @@ export interface GatewayArgs {
   readonly network: TrafficNetwork;
   readonly config: Pick<
     StackConfig,
-    "deadline" | "bind" | "apiPort" | "gateways" | "maxBody" | "maxRows" | "cpus" | "memory"
+    | "deadline"
+    | "bind"
+    | "apiPort"
+    | "gateways"
+    | "maxBody"
+    | "maxRows"
+    | "cpus"
+    | "memory"
+    | "http2"
+    | "imagePaths"
   >;
 }
 
@@ -76,9 +85,14 @@ export class Gateway extends pulumi.ComponentResource {
       stopGraceSeconds: gatewayTimes(deadline).stopGraceSeconds,
     };
     const text = (listener: boolean) =>
-      pulumi
-        .output(network.serviceName)
-        .apply((serviceName) => gatewayConfig({ ...config, serviceName, listener }));
+      pulumi.output(network.serviceName).apply((serviceName) =>
+        gatewayConfig({
+          ...config,
+          serviceName,
+          listener,
+          ...(config.imagePaths ? { paths: config.imagePaths } : {}),
+        }),
+      );
     const running =
       gateways > 1
         ? this.#service(name, workload, args, text(false))
