@@ -2,6 +2,12 @@ import type { Budget } from "./budget.ts";
 
 /** Bytes for the first part of a body; it grows to twice as many whenever it has to. */
 const FIRST_BYTES = 4096;
+/**
+ * Each part costs a process as much work as hundreds of bytes do. After so many parts, they have to have
+ * so many bytes on average.
+ */
+const MANY_PARTS = 1000;
+const LEAST_PART_BYTES = 16;
 
 /**
  * A body that comes in parts: gathered in one piece of memory that grows, so that it costs what it is
@@ -11,6 +17,7 @@ export class Body {
   readonly #budget: Budget;
   #bytes = new Uint8Array(0);
   #length = 0;
+  #parts = 0;
   #released = false;
 
   constructor(budget: Budget) {
@@ -22,9 +29,15 @@ export class Body {
     return this.#length;
   }
 
+  /** It comes in crumbs: what is still to come would cost more than it is worth to read. */
+  get crumbles(): boolean {
+    return this.#parts > MANY_PARTS && this.#length < this.#parts * LEAST_PART_BYTES;
+  }
+
   /** Takes a copy of the next part; false where there is no room for it, and nothing more is to be added. */
   add(part: Uint8Array): boolean {
     if (this.#released) return false;
+    this.#parts++;
     const length = this.#length + part.length;
     if (length > this.#bytes.length) {
       const room = Math.max(FIRST_BYTES, length, 2 * this.#bytes.length);

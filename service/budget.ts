@@ -6,12 +6,15 @@
  */
 export class Budget {
   readonly #most: number;
+  /** Bytes that a single request may become; more is refused whatever else is held. */
+  readonly mostOfOne: number;
   #held = 0;
   #admitted = 0;
 
-  /** @param most bytes; see `outsideBytes` in sizing.ts */
-  constructor(most: number) {
+  /** Both in bytes; see `outsideBytes` and `requestBytes` in sizing.ts. */
+  constructor(most: number, mostOfOne = most) {
     this.#most = most;
+    this.mostOfOne = mostOfOne;
   }
 
   /** Bytes held now. */
@@ -39,8 +42,8 @@ export class Budget {
   }
 
   /**
-   * Whether a whole request fits, by what it takes until it is answered. One is always let in, however
-   * large it is: every replica has memory for that (see `leastMemoryMB` in sizing.ts).
+   * Whether a whole request fits, by what it takes until it is answered. One is always let in, as large as
+   * one may be: every replica has memory for that.
    */
   admit(bytes: number): boolean {
     if (this.#admitted > 0 && this.#held + bytes > this.#most) return false;

@@ -7,6 +7,7 @@ import type { WatchStatus } from "./model/watch.ts";
 import type { ModelSlot } from "./model/slot.ts";
 import { FAILED, OVERLOADED, problem, tooLarge, type Problem } from "./problem.ts";
 import type { Unsent } from "./unsent.ts";
+import { REQUEST_BYTES } from "./unsent.ts";
 import { MOST_DEPTH, weigh } from "./weight.ts";
 
 /** What every route may use. */
@@ -136,11 +137,17 @@ export abstract class Exchange {
       this.refuse(problem(400, `The body is nested deeper than ${MOST_DEPTH} levels.`));
       return;
     }
-    if (!this.services.budget.admit(bytes)) {
+    const { budget } = this.services;
+    const weight = bytes + REQUEST_BYTES;
+    if (weight > budget.mostOfOne) {
+      this.refuse(TOO_HEAVY);
+      return;
+    }
+    if (!budget.admit(weight)) {
       this.refuse(OVERLOADED);
       return;
     }
-    this.#weight = bytes;
+    this.#weight = weight;
     try {
       this.operation.handle(body, this);
     } catch (error) {
@@ -151,6 +158,11 @@ export abstract class Exchange {
 }
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json *(?:;|$)/i;
+
+const TOO_HEAVY = problem(
+  413,
+  "The values in the body would take more memory than there is for one request; send fewer in each.",
+);
 
 /** So much of a refused body is read and thrown away, so that the sender gets to see the refusal. */
 const DISCARD_BYTES = 16 * 1024 * 1024;
@@ -198,21 +210,24 @@ export class NodeExchange extends Exchange {
         // The sender may leave in the middle of it.
         incoming.once("close", () => body?.release());
       }
-      const wrong =
-        body.length + chunk.length > this.services.maxBody
-          ? this.tooLarge()
-          : body.add(chunk)
-            ? undefined
-            : OVERLOADED;
+      const wrong = this.#grow(body, chunk);
       if (wrong === undefined) return;
       body.release();
       incoming.removeAllListeners("data").removeAllListeners("end");
       this.#refuseUnread(wrong);
+      if (wrong === CRUMBS) incoming.socket.destroySoon();
     });
     incoming.on("end", () => {
       this.handle(only ?? body?.whole() ?? EMPTY);
       body?.release();
     });
+  }
+
+  /** What is wrong with the body when this has come, too. */
+  #grow(body: Body, part: Buffer): Problem | undefined {
+    if (body.length + part.length > this.services.maxBody) return this.tooLarge();
+    if (!body.add(part)) return OVERLOADED;
+    return body.crumbles ? CRUMBS : undefined;
   }
 
   /** Answers before the body is there, and reads no more of it than it takes to be heard. */
@@ -258,6 +273,7 @@ export class NodeExchange extends Exchange {
 }
 
 const EMPTY = Buffer.alloc(0);
+const CRUMBS = problem(400, "The body comes in chunks of a few bytes; send larger ones.");
 /** Bytes of a reply above which it is written as its client takes it. */
 const LARGE_REPLY = 64 * 1024;
 

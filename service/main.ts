@@ -19,7 +19,7 @@ import type { Watcher } from "./model/watch.ts";
 import { pacer } from "./pace.ts";
 import { drain, HttpServer } from "./server.ts";
 import { EMBEDDED, readSettings, SettingsError } from "./settings.ts";
-import { chooseSizing } from "./sizing.ts";
+import { BYTES_PER_BYTE, chooseSizing } from "./sizing.ts";
 import { Unsent } from "./unsent.ts";
 import { joinTeam } from "./workers/join.ts";
 import { leadTeam } from "./workers/lead.ts";
@@ -71,7 +71,10 @@ async function start(): Promise<void> {
   const lead = isWorker() ? undefined : leadTeam(options);
   const team: Team = lead ?? joinTeam(options, stop);
   let watcher: Watcher | undefined;
-  const budget = new Budget(sizing.outsideBytes);
+  const budget = new Budget(
+    sizing.outsideBytes,
+    Math.max(sizing.requestBytes, settings.maxBody * BYTES_PER_BYTE),
+  );
   const services: Services = {
     slot,
     metrics,

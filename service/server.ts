@@ -8,7 +8,15 @@ import { Connection } from "./http2/connection.ts";
 import { PREFACE } from "./http2/frame.ts";
 import { RoutedRequest, StreamExchange } from "./http2/request.ts";
 import type { Receiver, Stream } from "./http2/stream.ts";
-import { NOT_HTTP, problem, PROBLEM_TYPE, problemBody, TOO_SLOW, type Problem } from "./problem.ts";
+import {
+  NOT_HTTP,
+  OVERLOADED,
+  problem,
+  PROBLEM_TYPE,
+  problemBody,
+  TOO_SLOW,
+  type Problem,
+} from "./problem.ts";
 
 export interface ServerOptions {
   /** ms a sender may take for its headers, and for the whole request. */
@@ -60,6 +68,17 @@ function endWith(refusal: Problem, socket: Duplex): void {
 function refuseUnparsed(error: { code?: string | undefined }, socket: Duplex): void {
   if (!socket.writable || error.code === "ECONNRESET") socket.destroy();
   else endWith(PARSER_PROBLEMS[error.code ?? ""] ?? NOT_HTTP, socket);
+}
+
+/** There is no room for a request: it is told so, or its connection ends where that is not taken either. */
+function refuseUnread(outgoing: ServerResponse): void {
+  const { status, headers } = OVERLOADED;
+  outgoing
+    .writeHead(status, { ...headers, "Content-Type": PROBLEM_TYPE, Connection: "close" })
+    .end(problemBody(OVERLOADED));
+  setImmediate(() => {
+    if (outgoing.writableLength > 0) outgoing.req.socket.destroy();
+  });
 }
 
 /**
@@ -132,12 +151,11 @@ export class HttpServer extends NetServer {
     server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
       const operation = this.#direct(incoming.method, incoming.url);
       if (operation) new NodeExchange(this.#services, operation, incoming, outgoing).start();
-      else {
-        unsent.watch(outgoing, 0);
+      else if (unsent.expect(outgoing)) {
         void routes(incoming, outgoing).then(() => {
           if (outgoing.writableLength > 0) unsent.watch(outgoing);
         });
-      }
+      } else refuseUnread(outgoing);
     });
     // A wish for another protocol need not be granted; for a tunnel it has to be refused.
     server.on("connect", (_, socket) => {

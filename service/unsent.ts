@@ -4,7 +4,13 @@ import type { Budget } from "./budget.ts";
 /** Bytes that are handed to a connection at once; the next when these are taken. */
 export const PIECE_BYTES = 64 * 1024;
 
+/** What a request and its reply take beside their bytes, until the reply is out. */
+export const REQUEST_BYTES = 4096;
+/** ms after which who has not taken a reply has to make room for others. */
+const ROOM_AFTER_MS = 1000;
+
 interface Reply {
+  readonly since: number;
   /** What it counts for. */
   bytes: number;
   /** What was handed to its connection when that was last looked at, and when more was for the last time. */
@@ -50,28 +56,52 @@ export class Unsent {
     if (at < body.length || outgoing.writableLength > 0) this.watch(outgoing, body.length);
   }
 
-  /**
-   * Looks after a reply until it is out.
-   * @param bytes that it counts for, beside those that it counts for already; without room for them its
-   *   connection ends
-   */
+  /** Looks after what is left of a reply until it is out; without room for it its connection ends. */
   watch(outgoing: ServerResponse, bytes = outgoing.writableLength): void {
-    if (outgoing.closed) return;
-    if (!this.#budget.take(bytes)) {
-      outgoing.req.socket.destroy();
-      return;
-    }
+    if (!this.expect(outgoing, bytes)) outgoing.req.socket.destroy();
+  }
+
+  /**
+   * Looks after a reply that is to come. Without room for it, whoever has not taken one for longest makes
+   * room.
+   * @param bytes that it counts for, beside those that it counts for already
+   * @returns whether there was room
+   */
+  expect(outgoing: ServerResponse, bytes = REQUEST_BYTES): boolean {
+    if (outgoing.closed) return true;
+    while (!this.#budget.take(bytes)) if (!this.#makeRoom()) return false;
     const known = this.#replies.get(outgoing);
     if (known) {
       known.bytes += bytes;
-      return;
+      return true;
     }
-    const reply = { bytes, written: 0, at: performance.now() };
+    const now = performance.now();
+    const reply = { bytes, written: 0, at: now, since: now };
     this.#replies.set(outgoing, reply);
     outgoing.once("close", () => {
-      this.#replies.delete(outgoing);
-      this.#budget.give(reply.bytes);
+      this.#forget(outgoing);
     });
+    return true;
+  }
+
+  /** Gives up the one that has not been taken for longest; false where none has waited long. */
+  #makeRoom(): boolean {
+    const now = performance.now();
+    for (const [outgoing, reply] of this.#replies) {
+      if (now - reply.since < ROOM_AFTER_MS) return false;
+      if (outgoing.writableLength === 0) continue;
+      this.#forget(outgoing);
+      outgoing.req.socket.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  #forget(outgoing: ServerResponse): void {
+    const reply = this.#replies.get(outgoing);
+    if (!reply) return;
+    this.#replies.delete(outgoing);
+    this.#budget.give(reply.bytes);
   }
 
   /** Gives up those that make no progress; called every now and then. */

@@ -1,3 +1,5 @@
+import { isAscii } from "node:buffer";
+
 /** What a JSON text becomes when it is parsed, told from its bytes alone. */
 export interface Weight {
   /** Bytes of memory that the text and its values take, at most. */
@@ -9,13 +11,13 @@ export interface Weight {
 /** Deeper than any tensor: JSON that goes on below is written to do harm. */
 export const MOST_DEPTH = 64;
 
-/** Bytes of memory, measured on Node 24: of an array or object, of an array's value, of an object's. */
+/**
+ * Bytes of memory, measured on Node 24 at the peak of parsing: of an array or object, of a value in it, and
+ * of its name. A name that many objects have costs less, one that no other has a little more.
+ */
 const CONTAINER = 64;
-const ELEMENT = 24;
-/** With a name that no other object has; one that many have costs a third. */
-const MEMBER = 100;
-/** One character outside Latin-1 has a text take two bytes for each. */
-const PER_BYTE = 2;
+const VALUE = 16;
+const NAME = 56;
 
 /**
  * A text that is not longer is not looked at, which would take as long as to parse it. For each byte, as
@@ -52,8 +54,8 @@ export function weigh(json: Uint8Array): Weight {
   let depth = 0;
   let deepest = 0;
   let containers = 0;
-  let elements = 1;
-  let members = 0;
+  let values = 1;
+  let names = 0;
   for (let at = 0; at < length && deepest <= MOST_DEPTH; at++) {
     const meaning = MEANING[json[at] as number] as number;
     if (meaning === 0) continue;
@@ -63,15 +65,17 @@ export function weigh(json: Uint8Array): Weight {
         if (byte === QUOTATION_MARK) break;
         if (byte === BACKSLASH) at++;
       }
-    } else if (meaning === COMMA) elements++;
-    else if (meaning === COLON) members++;
+    } else if (meaning === COMMA) values++;
+    else if (meaning === COLON) names++;
     else if (meaning === OPEN) {
       containers++;
       if (++depth > deepest) deepest = depth;
     } else depth--;
   }
+  // One character outside ASCII may have the text take two bytes for each.
+  const text = isAscii(json) ? length : 2 * length;
   return {
-    bytes: length * PER_BYTE + containers * CONTAINER + elements * ELEMENT + members * MEMBER,
+    bytes: text + containers * CONTAINER + values * VALUE + names * NAME,
     depth: deepest,
   };
 }

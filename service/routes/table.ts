@@ -8,7 +8,7 @@ import { problem, type Problem } from "../problem.ts";
 import { DocsFiles, docsPage } from "./docs.ts";
 import { noModel, unready } from "./health.ts";
 import { MODEL_INFO, modelInfo } from "./model.ts";
-import { NO_MODEL } from "./predict.ts";
+import { JSON_TYPE, NO_MODEL } from "./predict.ts";
 import { problemResponse, refuseAt, type Description, type Route } from "./route.ts";
 
 const V2 = "Open Inference Protocol V2";
@@ -32,6 +32,14 @@ export function routeTable(services: Services, predict: Operation, infer: Operat
       const reason = unready(services);
       return reason ? refuseAt(c.req.path)(reason) : c.json(body);
     };
+
+  // Made once for each model: many may hold the same text.
+  const documents = new WeakMap<LoadedModel, string>();
+  const document = (model: LoadedModel): string => {
+    const known = documents.get(model) ?? openApi(model, services.maxRows, table);
+    documents.set(model, known);
+    return known;
+  };
 
   const table: Route[] = [
     {
@@ -79,10 +87,7 @@ export function routeTable(services: Services, predict: Operation, infer: Operat
       path: "/openapi.json",
       answer: withModel(
         () => NO_MODEL,
-        (_, model) =>
-          new Response(openApi(model, services.maxRows, table), {
-            headers: { "content-type": "application/json" },
-          }),
+        (_, model) => new Response(document(model), { headers: { "content-type": JSON_TYPE } }),
       ),
       description: {
         id: "openapi",
