@@ -12,6 +12,8 @@ import { runWorkload, type Workload } from "./workload.ts";
 
 /** Where each replica listens. */
 export const servicePort = 8000;
+/** Where each replica tells its metrics: no gateway knows it. */
+export const metricsPort = 9000;
 
 /** Named to it, so that it does not start without them. */
 const settingsFile = "/run/inference/settings.json";
@@ -87,6 +89,7 @@ export class InferenceService extends pulumi.ComponentResource {
                 JSON.stringify({
                   ...serviceSettings(config),
                   host: "0.0.0.0",
+                  metricsPort,
                   deadline: `${config.deadline}ms`,
                   image: running,
                   ...registry,

@@ -5,6 +5,7 @@ import { isLoopback, type StackConfig } from "./config.ts";
 import type { WorkloadFile } from "./files-volume.ts";
 import { gatewayTimes } from "./gateway-config.ts";
 import { answersOk, isAlive } from "./health-check.ts";
+import { metricsPort, servicePort } from "./inference-service.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { randomSecret } from "./random.ts";
 import type { StackIdentity } from "./stack-identity.ts";
@@ -61,7 +62,7 @@ export class LoadTest extends pulumi.ComponentResource {
       runsDir: "/runs",
       ...patience(config.deadline),
       stack: { name: stack.name, platform: config.platform },
-      scrape: { dns: network.serviceName, port: 8000 },
+      scrape: { dns: network.serviceName, port: servicePort, metricsPort },
       listen: { host: "0.0.0.0", port: masterPort, workerPort },
       allowedHosts: [network.loadtestName],
     });

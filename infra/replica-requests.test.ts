@@ -9,7 +9,6 @@ test("a replica's requests are those that are no checks, of every route and stat
     'http_requests_total{status="404",route="unmatched"} 1',
     'http_requests_total{route="/readyz",status="200"} 900',
     'http_requests_total{route="/healthz",status="200"} 30',
-    'http_requests_total{route="/metrics",status="200"} 7',
     'http_requests_total{route="/model",status="200"} 12',
     "inference_request_duration_seconds_count 980",
   ].join("\n");

@@ -1,7 +1,7 @@
 import { docker } from "./engine.ts";
 
 /** What the engine, the gateway, the load test, the status and whoever publishes ask: hardly anybody else. */
-const checks = new Set(["/healthz", "/readyz", "/metrics", "/model"]);
+const checks = new Set(["/healthz", "/readyz", "/model"]);
 
 /** Requests that a replica has answered since it started, checks aside, by its own metrics. Pure. */
 export function countedRequests(exposition: string): number {
@@ -16,7 +16,9 @@ export function countedRequests(exposition: string): number {
 const askAll = `
 const { scrape } = JSON.parse(require("node:fs").readFileSync("/run/loadtest/settings.json", "utf8"));
 const ask = async (address) => {
-  const url = "http://" + address + ":" + scrape.port + process.argv[1];
+  const [, path] = process.argv;
+  const port = path === "/metrics" ? scrape.metricsPort : scrape.port;
+  const url = "http://" + address + ":" + port + path;
   const reply = await fetch(url, { signal: AbortSignal.timeout(3000) });
   return [address, await reply.text()];
 };

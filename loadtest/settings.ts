@@ -39,8 +39,13 @@ const schema = z.strictObject({
   timeout: z.number().positive().default(usualTimeout),
   /** Which stack this is; what its replicas are is read from them when a run begins. */
   stack: z.strictObject({ name: z.string(), platform: z.string() }).optional(),
-  /** Where each replica of the service publishes its metrics: a name with one A record each, or an address. */
-  scrape: z.strictObject({ dns: z.string(), port: z.int() }).optional(),
+  /**
+   * Where the replicas of the service are: a name with one A record each, or an address; the port of their
+   * API, and the one on which they publish their metrics, where that is another.
+   */
+  scrape: z
+    .strictObject({ dns: z.string(), port: z.int(), metricsPort: z.int().optional() })
+    .optional(),
 });
 
 export type Settings = z.infer<typeof schema>;

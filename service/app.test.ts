@@ -378,11 +378,11 @@ describe("routes", () => {
   });
 
   it("exposes metrics by route and status, with batches and their reasons", async () => {
-    const { app, post } = testService("iris");
+    const { app, post, services } = testService("iris");
     await post("/predict", SETOSA);
     await post("/predict", "{");
     await app.request("/nope");
-    const text = await (await app.request("/metrics")).text();
+    const text = await services.metrics.registry.metrics();
     for (const line of [
       'http_requests_total{route="/predict",status="200"} 1',
       'http_requests_total{route="/predict",status="400"} 1',

@@ -1,17 +1,19 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Body } from "./body.ts";
 import type { Budget } from "./budget.ts";
 import type { AccessLog, Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { WatchStatus } from "./model/watch.ts";
 import type { ModelSlot } from "./model/slot.ts";
-import { FAILED, problem, tooLarge, type Problem } from "./problem.ts";
+import { FAILED, OVERLOADED, problem, tooLarge, type Problem } from "./problem.ts";
+import type { Unsent } from "./unsent.ts";
+import { REQUEST_BYTES } from "./unsent.ts";
+import { MOST_DEPTH, weigh } from "./weight.ts";
 
 /** What every route may use. */
 export interface Services {
   readonly slot: ModelSlot;
   readonly metrics: Metrics;
-  /** What `GET /metrics` answers: the measures of every process of the replica. */
-  readonly exposition: () => Promise<string>;
   readonly log: Logger;
   readonly access: AccessLog;
   /** Largest body in bytes, and most rows in one request. */
@@ -19,6 +21,8 @@ export interface Services {
   readonly maxRows: number;
   /** The account of what callers make this process hold. */
   readonly budget: Budget;
+  /** What clients over HTTP/1.1 have not taken yet of their replies. */
+  readonly unsent: Unsent;
   /** What the registry's watcher says, where the model comes from one. */
   readonly registry?: (() => WatchStatus) | undefined;
   /** Draining: no longer ready, still answering. Closing: every reply is the last of its connection. */
@@ -54,6 +58,8 @@ export abstract class Exchange {
   readonly operation: Operation;
   protected readonly services: Services;
   #replied = false;
+  /** What it counts for while it waits for its result; see budget.ts. */
+  #weight: number | undefined;
 
   constructor(services: Services, operation: Operation, requestId: string | undefined) {
     this.services = services;
@@ -75,6 +81,7 @@ export abstract class Exchange {
   reply(status: number, type: string, body: string, headers?: Headers): void {
     if (this.#replied) return;
     this.#replied = true;
+    if (this.#weight !== undefined) this.services.budget.dismiss(this.#weight);
     this.send(status, type, body, headers);
     const { metrics, access } = this.services;
     const ms = performance.now() - this.arrivedAt;
@@ -123,8 +130,24 @@ export abstract class Exchange {
     return tooLarge(this.services.maxBody);
   }
 
-  /** Hands the body to the operation. */
+  /** Hands the body to the operation, where there is room for what it becomes. */
   handle(body: Buffer): void {
+    const { bytes, depth } = weigh(body);
+    if (depth > MOST_DEPTH) {
+      this.refuse(problem(400, `The body is nested deeper than ${MOST_DEPTH} levels.`));
+      return;
+    }
+    const { budget } = this.services;
+    const weight = bytes + REQUEST_BYTES;
+    if (weight > budget.mostOfOne) {
+      this.refuse(TOO_HEAVY);
+      return;
+    }
+    if (!budget.admit(weight)) {
+      this.refuse(OVERLOADED);
+      return;
+    }
+    this.#weight = weight;
     try {
       this.operation.handle(body, this);
     } catch (error) {
@@ -135,6 +158,11 @@ export abstract class Exchange {
 }
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json *(?:;|$)/i;
+
+const TOO_HEAVY = problem(
+  413,
+  "The values in the body would take more memory than there is for one request; send fewer in each.",
+);
 
 /** So much of a refused body is read and thrown away, so that the sender gets to see the refusal. */
 const DISCARD_BYTES = 16 * 1024 * 1024;
@@ -156,34 +184,53 @@ export class NodeExchange extends Exchange {
   }
 
   /** Reads the body and hands it on. */
-  start(limit: number): void {
+  start(): void {
     const incoming = this.#incoming;
     const { headers } = incoming;
+    const length = headers["content-length"];
     const refusal = this.headerProblem(
       headers["content-type"],
       headers["content-encoding"],
-      headers["content-length"],
+      length,
     );
     if (refusal) {
       this.#refuseUnread(refusal);
       return;
     }
-    let body: Buffer | undefined;
-    let chunks: Buffer[] | undefined;
-    let length = 0;
+    // One that comes in one part is not copied.
+    let only: Buffer | undefined;
+    let body: Body | undefined;
     incoming.on("data", (chunk: Buffer) => {
-      length += chunk.length;
-      if (length > limit) {
-        incoming.removeAllListeners("data").removeAllListeners("end");
-        this.#refuseUnread(this.tooLarge());
-      } else if (body === undefined) body = chunk;
-      else (chunks ??= [body]).push(chunk);
+      if (chunk.length === Number(length)) {
+        only = chunk;
+        return;
+      }
+      if (body === undefined) {
+        body = new Body(this.services.budget);
+        // The sender may leave in the middle of it.
+        incoming.once("close", () => body?.release());
+      }
+      const wrong = this.#grow(body, chunk);
+      if (wrong === undefined) return;
+      body.release();
+      incoming.removeAllListeners("data").removeAllListeners("end");
+      this.#refuseUnread(wrong);
+      if (wrong === CRUMBS) incoming.socket.destroySoon();
     });
     incoming.on("end", () => {
-      this.handle(chunks ? Buffer.concat(chunks) : (body ?? EMPTY));
+      this.handle(only ?? body?.whole() ?? EMPTY);
+      body?.release();
     });
   }
 
+  /** What is wrong with the body when this has come, too. */
+  #grow(body: Body, part: Buffer): Problem | undefined {
+    if (body.length + part.length > this.services.maxBody) return this.tooLarge();
+    if (!body.add(part)) return OVERLOADED;
+    return body.crumbles ? CRUMBS : undefined;
+  }
+
+  /** Answers before the body is there, and reads no more of it than it takes to be heard. */
   #refuseUnread(refusal: Problem): void {
     this.refuse(refusal);
     let discarded = 0;
@@ -216,11 +263,19 @@ export class NodeExchange extends Exchange {
     if (this.services.state.closing) lines.push("Connection", "close");
     outgoing.writeHead(status, lines);
     // As many bytes as characters is ASCII, and that is written without a look at each of them.
-    outgoing.end(body, length === body.length ? "latin1" : "utf8");
+    const encoding = length === body.length ? "latin1" : "utf8";
+    if (length > LARGE_REPLY) this.services.unsent.send(outgoing, Buffer.from(body, encoding));
+    else {
+      outgoing.end(body, encoding);
+      if (outgoing.writableLength > 0) this.services.unsent.watch(outgoing);
+    }
   }
 }
 
 const EMPTY = Buffer.alloc(0);
+const CRUMBS = problem(400, "The body comes in chunks of a few bytes; send larger ones.");
+/** Bytes of a reply above which it is written as its client takes it. */
+const LARGE_REPLY = 64 * 1024;
 
 /** An exchange on fetch's request, as Hono's routes have it. */
 export class FetchExchange extends Exchange {
@@ -235,8 +290,8 @@ export class FetchExchange extends Exchange {
   }
 
   /** Reads the body, hands it on and gives the response. */
-  async start(limit: number): Promise<Response> {
-    const { headers, body } = this.#request;
+  async start(): Promise<Response> {
+    const { headers, body: parts } = this.#request;
     const refusal = this.headerProblem(
       headers.get("content-type") ?? undefined,
       headers.get("content-encoding") ?? undefined,
@@ -246,17 +301,18 @@ export class FetchExchange extends Exchange {
       this.refuse(refusal);
       return this.response;
     }
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of body ?? []) {
-      length += (chunk as Uint8Array).length;
-      if (length > limit) {
-        this.refuse(this.tooLarge());
-        return this.response;
+    const body = new Body(this.services.budget);
+    try {
+      for await (const part of (parts ?? []) as AsyncIterable<Uint8Array>) {
+        const fits = body.length + part.length <= this.services.maxBody;
+        if (fits && body.add(part)) continue;
+        this.refuse(fits ? OVERLOADED : this.tooLarge());
+        return await this.response;
       }
-      chunks.push(chunk as Uint8Array);
+      this.handle(body.whole());
+    } finally {
+      body.release();
     }
-    this.handle(Buffer.concat(chunks));
     return this.response;
   }
 

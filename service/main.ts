@@ -7,6 +7,7 @@ import { Budget } from "./budget.ts";
 import type { Services } from "./exchange.ts";
 import { readLimits } from "./limits.ts";
 import { AccessLog, createLogger } from "./log.ts";
+import { createMetricsServer } from "./metrics-server.ts";
 import { Metrics } from "./metrics.ts";
 import { followRegistry } from "./model/follow.ts";
 import { Installer, type Candidate } from "./model/installer.ts";
@@ -18,15 +19,19 @@ import type { Watcher } from "./model/watch.ts";
 import { pacer } from "./pace.ts";
 import { drain, HttpServer } from "./server.ts";
 import { EMBEDDED, readSettings, SettingsError } from "./settings.ts";
-import { chooseSizing } from "./sizing.ts";
-import { isWorker, joinTeam, leadTeam, type Team } from "./workers.ts";
+import { BYTES_PER_BYTE, chooseSizing } from "./sizing.ts";
+import { Unsent } from "./unsent.ts";
+import { joinTeam } from "./workers/join.ts";
+import { leadTeam } from "./workers/lead.ts";
+import type { Team } from "./workers/team.ts";
+import { isWorker } from "./workers/worker.ts";
 
 const HELP = `Serves an ONNX model over HTTP.
 
   node service/main.ts [--settings FILE]
 
 Settings come from the JSON file and from the environment, which wins: PORT, HOST, MODEL_FILE,
-DEADLINE, MAX_BODY, LOG_LEVEL, … With MLFLOW_URL the registered MODEL is served, and followed when
+METRICS_PORT, DEADLINE, MAX_BODY, LOG_LEVEL, … With MLFLOW_URL the registered MODEL is served, and followed when
 its MODEL_ALIAS moves. Without it and MODEL_FILE the embedded iris model is served; in an image it
 has to be asked for, with MODEL_FILE=embedded.
 `;
@@ -41,6 +46,11 @@ function settingsPath(): string | undefined {
   }
   return values.settings;
 }
+
+const cannotListen = (host: string, port: number) => (error: Error) => {
+  process.stderr.write(`The service cannot listen on ${host}:${port}: ${error.message}.\n`);
+  process.exit(1);
+};
 
 async function start(): Promise<void> {
   const settings = readSettings(settingsPath(), process.env);
@@ -61,27 +71,26 @@ async function start(): Promise<void> {
   const lead = isWorker() ? undefined : leadTeam(options);
   const team: Team = lead ?? joinTeam(options, stop);
   let watcher: Watcher | undefined;
+  const budget = new Budget(
+    sizing.outsideBytes,
+    Math.max(sizing.requestBytes, settings.maxBody * BYTES_PER_BYTE),
+  );
   const services: Services = {
     slot,
     metrics,
-    exposition: () => team.exposition(),
     log,
     access: new AccessLog(log),
     maxBody: settings.maxBody,
     maxRows: settings.maxRows,
-    budget: new Budget(sizing.outsideBytes),
+    budget,
+    unsent: new Unsent(budget, settings.requestTimeout),
     state,
     registry: follows ? () => team.status() : undefined,
   };
   log.info({ limits, sizing }, "resources");
 
   const server = new HttpServer(createApp(services), services, { ...settings, ...sizing });
-  server.on("error", (error) => {
-    process.stderr.write(
-      `The service cannot listen on ${settings.host}:${settings.port}: ${error.message}.\n`,
-    );
-    process.exit(1);
-  });
+  server.on("error", cannotListen(settings.host, settings.port));
   function stop(): void {
     if (state.draining) return;
     log.info("shutting down");
@@ -104,6 +113,12 @@ async function start(): Promise<void> {
     const embedded = modelFile === "" || modelFile === EMBEDDED;
     const path = embedded ? join(import.meta.dirname, "models/iris") : modelFile;
     await lead.install({ path, loadedAt: new Date().toISOString() });
+  }
+  if (lead && settings.metricsPort !== 0) {
+    // It answers for all processes, until the last moment.
+    createMetricsServer(lead.exposition, metrics.registry.contentType)
+      .on("error", cannotListen(settings.host, settings.metricsPort))
+      .listen(settings.metricsPort, settings.host);
   }
   await team.welcomed;
   server.listen({ ...settings, backlog: 4096, reusePort: sizing.workers > 1 }, () => {

@@ -37,6 +37,9 @@ export function problem(
 /** What whoever carries requests has to say of them, in the same words everywhere. */
 export const TOO_SLOW = problem(408, "The request came too slowly.");
 export const NOT_HTTP = problem(400, "The request is not valid HTTP.");
+export const OVERLOADED = problem(503, "The service has no memory to spare for this request now.", {
+  headers: { "Retry-After": "1" },
+});
 export const FAILED = problem(500, "The service failed to answer this request.");
 export const tooLarge = (maxBody: number): Problem =>
   problem(413, `The body is larger than ${maxBody} bytes, the most that is read.`);

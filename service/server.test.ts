@@ -160,7 +160,7 @@ describe("HTTP server", () => {
       `POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
     );
     await expect
-      .poll(async () => services.exposition())
+      .poll(async () => services.metrics.registry.metrics())
       .toContain('inference_rejections_total{reason="abandoned"} 1');
     socket.destroy();
   });

@@ -1,5 +1,6 @@
-import { type IncomingMessage, Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { Server as Http1Server, type IncomingMessage, type ServerResponse } from "node:http";
+import { Server as NetServer, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { App } from "./app.ts";
 import { NodeExchange, type Operation, type Services } from "./exchange.ts";
@@ -7,13 +8,23 @@ import { Connection } from "./http2/connection.ts";
 import { PREFACE } from "./http2/frame.ts";
 import { RoutedRequest, StreamExchange } from "./http2/request.ts";
 import type { Receiver, Stream } from "./http2/stream.ts";
-import { NOT_HTTP, problem, PROBLEM_TYPE, problemBody, TOO_SLOW, type Problem } from "./problem.ts";
+import {
+  NOT_HTTP,
+  OVERLOADED,
+  problem,
+  PROBLEM_TYPE,
+  problemBody,
+  TOO_SLOW,
+  type Problem,
+} from "./problem.ts";
 
 export interface ServerOptions {
   /** ms a sender may take for its headers, and for the whole request. */
   readonly headerTimeout: number;
   readonly requestTimeout: number;
   readonly maxConnections: number;
+  /** HTTP/2 is spoken too, unless this says false. */
+  readonly http2?: boolean | undefined;
   /** Requests at once on one connection of HTTP/2. */
   readonly maxStreams: number;
 }
@@ -24,17 +35,23 @@ const KEEP_ALIVE_MS = 75_000;
 const PARSER_PROBLEMS: Readonly<Record<string, Problem>> = {
   ERR_HTTP_REQUEST_TIMEOUT: TOO_SLOW,
   HPE_HEADER_OVERFLOW: problem(431, "The headers are larger than 16 kB."),
+  HPE_INVALID_METHOD: problem(
+    400,
+    "The request is not valid HTTP: its method is none; methods are written in capitals.",
+  ),
 };
+const NO_TUNNEL = problem(405, "This service takes no CONNECT: it is no proxy.", {
+  headers: { Allow: "GET, HEAD, POST" },
+});
 
-/** What Node's parser refuses never reaches a route; it gets the same kind of answer. */
-function refuseUnparsed(error: { code?: string | undefined }, socket: Socket): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy();
-    return;
-  }
-  const refusal = PARSER_PROBLEMS[error.code ?? ""] ?? NOT_HTTP;
+/** Answers whoever did not get as far as a route, and ends the connection. */
+function endWith(refusal: Problem, socket: Duplex): void {
   const body = problemBody(refusal);
+  const more = Object.entries(refusal.headers ?? {}).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
   socket.removeAllListeners("data");
+  socket.on("error", () => socket.destroy());
   socket.resume();
   // Both sides have to close; who stays silent is not waited for.
   const late = setTimeout(() => socket.destroy(), 1000).unref();
@@ -42,52 +59,57 @@ function refuseUnparsed(error: { code?: string | undefined }, socket: Socket): v
     clearTimeout(late);
   });
   socket.end(
-    `HTTP/1.1 ${refusal.status} ${refusal.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
+    `HTTP/1.1 ${refusal.status} ${refusal.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n${more.join("")}` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 
+/** What Node's parser refuses never reaches a route; it gets the same kind of answer. */
+function refuseUnparsed(error: { code?: string | undefined }, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") socket.destroy();
+  else endWith(PARSER_PROBLEMS[error.code ?? ""] ?? NOT_HTTP, socket);
+}
+
+/** There is no room for a request: it is told so, or its connection ends where that is not taken either. */
+function refuseUnread(outgoing: ServerResponse): void {
+  const { status, headers } = OVERLOADED;
+  outgoing
+    .writeHead(status, { ...headers, "Content-Type": PROBLEM_TYPE, Connection: "close" })
+    .end(problemBody(OVERLOADED));
+  setImmediate(() => {
+    if (outgoing.writableLength > 0) outgoing.req.socket.destroy();
+  });
+}
+
 /**
- * The HTTP server: HTTP/1.1, and HTTP/2 for clients that know it is spoken here, as a gateway does. Hono
- * has every route; the two operations that are called thousands of times a second are taken before it
- * when the path says exactly them, which leaves a fifth more of a core for the model.
+ * Listens for both versions: a connection that begins as HTTP/2 does, as a gateway's, is handled here, and
+ * any other is Node's HTTP server's. Hono has every route; the two operations that are called thousands of
+ * times a second are taken before it when the path says exactly them, which leaves a fifth more of a core
+ * for the model.
  */
-export class HttpServer extends Server {
+export class HttpServer extends NetServer {
   readonly #app: App;
   readonly #services: Services;
   readonly #options: ServerOptions;
+  readonly #http1: Http1Server;
   readonly #multiplexed = new Set<Connection>();
   /** Connections on which nothing has come yet. */
   readonly #untold = new Set<Socket>();
 
   constructor(app: App, services: Services, options: ServerOptions) {
-    super({
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: options.headerTimeout,
-      requestTimeout: options.requestTimeout,
-      connectionsCheckingInterval: 1000,
-    });
+    // As Node's HTTP server has its own sockets.
+    super({ allowHalfOpen: true, noDelay: true });
     this.#app = app;
     this.#services = services;
     this.#options = options;
     this.maxConnections = options.maxConnections;
-    const routes = getRequestListener(app.fetch);
-    this.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
-      const operation = this.#direct(incoming.method, incoming.url);
-      if (operation) {
-        new NodeExchange(services, operation, incoming, outgoing).start(services.maxBody);
-      } else void routes(incoming, outgoing);
-    });
-    this.on("clientError", refuseUnparsed);
-    const [http1] = this.listeners("connection");
-    this.removeAllListeners("connection");
+    this.#http1 = this.#createHttp1();
     this.on("connection", (socket: Socket) => {
-      this.#tell(socket, () => {
-        http1?.call(this, socket);
-      });
+      this.#tell(socket);
     });
     const sweep = setInterval(() => {
       const now = performance.now();
+      services.unsent.sweep(now);
       for (const connection of this.#multiplexed) connection.sweep(now);
     }, 1000).unref();
     this.once("close", () => {
@@ -101,14 +123,53 @@ export class HttpServer extends Server {
     for (const socket of this.#untold) socket.destroy();
   }
 
-  override closeAllConnections(): void {
-    super.closeAllConnections();
+  override close(callback?: (error?: Error) => void): this {
+    this.#http1.close();
+    return super.close(callback);
+  }
+
+  closeIdleConnections(): void {
+    this.#http1.closeIdleConnections();
+  }
+
+  closeAllConnections(): void {
+    this.#http1.closeAllConnections();
     for (const connection of this.#multiplexed) connection.destroy();
+    for (const socket of this.#untold) socket.destroy();
+  }
+
+  #createHttp1(): Http1Server {
+    const { headerTimeout, requestTimeout } = this.#options;
+    const server = new Http1Server({
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: headerTimeout,
+      requestTimeout,
+      connectionsCheckingInterval: 1000,
+    });
+    const { unsent } = this.#services;
+    const routes = getRequestListener(this.#app.fetch);
+    server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
+      const operation = this.#direct(incoming.method, incoming.url);
+      if (operation) new NodeExchange(this.#services, operation, incoming, outgoing).start();
+      else if (unsent.expect(outgoing)) {
+        void routes(incoming, outgoing).then(() => {
+          if (outgoing.writableLength > 0) unsent.watch(outgoing);
+        });
+      } else refuseUnread(outgoing);
+    });
+    // A wish for another protocol need not be granted; for a tunnel it has to be refused.
+    server.on("connect", (_, socket) => {
+      endWith(NO_TUNNEL, socket);
+    });
+    server.on("clientError", refuseUnparsed);
+    // It listens to nothing itself, but begins to look after its timeouts only when it does.
+    server.emit("listening");
+    return server;
   }
 
   /** Tells the two versions apart by the first that comes. */
-  #tell(socket: Socket, http1: () => void): void {
-    const { headerTimeout } = this.#options;
+  #tell(socket: Socket): void {
+    const { headerTimeout, http2 = true } = this.#options;
     const tooSlow = setTimeout(() => {
       socket.off("data", onData);
       refuseUnparsed({ code: "ERR_HTTP_REQUEST_TIMEOUT" }, socket);
@@ -122,7 +183,7 @@ export class HttpServer extends Server {
     const onData = (chunk: Buffer): void => {
       first = first.length === 0 ? chunk : Buffer.concat([first, chunk]);
       const length = Math.min(first.length, PREFACE.length);
-      const isPreface = PREFACE.compare(first, 0, length, 0, length) === 0;
+      const isPreface = http2 && PREFACE.compare(first, 0, length, 0, length) === 0;
       // The first letters are also POST's and PUT's; three of them are no method's.
       if (isPreface && length < 3) return;
       clearTimeout(tooSlow);
@@ -131,7 +192,7 @@ export class HttpServer extends Server {
       if (isPreface) this.#multiplex(socket, first);
       else {
         socket.unshift(first);
-        http1();
+        this.#http1.emit("connection", socket);
       }
     };
     this.#untold.add(socket);

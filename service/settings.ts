@@ -89,6 +89,10 @@ const size = (fallback: string): Field<number> => {
 const FIELDS = {
   host: text("127.0.0.1", "an address to listen on"),
   port: integer(8000, 0, 65_535),
+  /** Where the metrics are, on the same host; nowhere with 0. Never what callers reach. */
+  metricsPort: integer(0, 0, 65_535),
+  /** Whether HTTP/2 is spoken beside HTTP/1.1. */
+  http2: flag(true),
   /** An ONNX file, a folder that holds `model.onnx` and perhaps `MLmodel`, or `embedded`: the demonstration. */
   modelFile: text("", `the path of an ONNX file or of a folder with model.onnx, or "${EMBEDDED}"`),
   /** Whether a model has to be named: an image that lost its settings must not answer with another. */

@@ -17,6 +17,8 @@ export interface Sizing {
   readonly maxStreams: number;
   /** Bytes that callers may make one process hold at once; see budget.ts. */
   readonly outsideBytes: number;
+  /** Bytes that one request may become. */
+  readonly requestBytes: number;
 }
 
 /** What one process needs besides V8's heap and sockets: Node's and ONNX Runtime's own pages. */
@@ -33,7 +35,7 @@ const USUAL_ROWS = 10_000;
  * Memory for a large request: for each byte of it (its text and what that becomes), and for each of its
  * rows (their values, results and reply). Measured with named rows, and with tensors of short numbers.
  */
-const BYTES_PER_BYTE = 8;
+export const BYTES_PER_BYTE = 8;
 const BYTES_PER_ROW = 300;
 
 /** What requests may be, at most. */
@@ -74,8 +76,11 @@ export const bodiesAtOnce = (memoryMB: number, cpus: number): number => {
 
 /** CPU time from the start until it is ready, s: 0.4 to 0.8 were measured, and machines differ. */
 export const START_CPU_SECONDS = 2;
-/** A connection's cost in kernel and heap while a request is in it. */
+/** A connection's cost in kernel and heap, with the headers of a request in it. */
 const CONNECTION_KB = 16;
+/** Of V8's heap: what the service has there itself, MB, and the part of the rest that may hold requests. */
+const OWN_HEAP_MB = 12;
+const FOR_REQUESTS = 0.5;
 
 /**
  * Workers, threads and heap for the limits of a replica; `hostCpus` counts where there is no quota.
@@ -98,7 +103,8 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
       semiSpaceMB: undefined,
       maxConnections: 20_000,
       maxStreams,
-      outsideBytes: 1024 * MB,
+      outsideBytes: 512 * MB,
+      requestBytes: 1024 * MB,
     };
   }
   const share = memoryMB / workers;
@@ -113,7 +119,8 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
     semiSpaceMB,
     maxConnections: Math.min(20_000, Math.floor((forSockets * 1024) / CONNECTION_KB)),
     maxStreams,
-    outsideBytes: Math.floor(forSockets * MB),
+    outsideBytes: Math.floor(FOR_REQUESTS * Math.max(8, oldSpaceMB - OWN_HEAP_MB) * MB),
+    requestBytes: Math.floor(0.4 * oldSpaceMB * MB),
   };
 }
 

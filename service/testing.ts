@@ -11,6 +11,7 @@ import { loadModel, type LoadedModel } from "./model/model.ts";
 import { ModelSlot } from "./model/slot.ts";
 import { parseSettings, type ServiceSettings } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
+import { Unsent } from "./unsent.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -69,15 +70,16 @@ export function testService(
   const slot = new ModelSlot({ ...rest, observer: metrics });
   metrics.watch(slot);
   const log = createLogger("silent");
+  const budget = new Budget(64 * 1024 ** 2);
   const services = {
     slot,
     metrics,
-    exposition: () => metrics.registry.metrics(),
     log,
     access: new AccessLog(log),
     maxBody,
     maxRows,
-    budget: new Budget(64 * 1024 ** 2),
+    budget,
+    unsent: new Unsent(budget, rest.requestTimeout),
     state: { draining: false, closing: false },
   };
   if (model !== undefined) slot.put(typeof model === "string" ? testModel(model) : model);

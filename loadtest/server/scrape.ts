@@ -2,6 +2,7 @@
 import { resolve4 } from "node:dns/promises";
 import { isIPv4 } from "node:net";
 import type { ReplicaSample, StackFacts } from "../events.ts";
+import type { Settings } from "../settings.ts";
 
 /** Values of one exposition by metric name; of several samples the sum, as for processes of one replica. */
 export function parseExposition(text: string): Map<string, number> {
@@ -93,9 +94,10 @@ export class Scraper {
   /** As of the last look. */
   samples: ReplicaSample[] = [];
 
-  constructor({ dns, port }: { dns: string; port: number }) {
+  /** @param where as the settings have it: `port` is where metrics are too, unless `metricsPort` is told */
+  constructor({ dns, port, metricsPort = port }: NonNullable<Settings["scrape"]>) {
     this.#dns = dns;
-    this.#port = port;
+    this.#port = metricsPort;
   }
 
   start(): void {

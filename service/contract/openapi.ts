@@ -1,6 +1,8 @@
 import { nanoseconds } from "./datetime.ts";
 import { flatten } from "./decode.ts";
+import { isV2, type Description, type Route } from "../routes/route.ts";
 import { resultSchema, rowSchema, type Schema } from "./schema.ts";
+import { array, object, ref, text } from "./schema-parts.ts";
 import { fieldsOf, type Contract, type Field, type Row } from "./types.ts";
 import { tensorMetadata } from "./v2.ts";
 
@@ -9,8 +11,6 @@ interface Described {
   readonly version: string;
   readonly contract: Contract;
 }
-
-const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 
 const content = (schema: Schema, type = "application/json", more: Schema = {}): Schema => ({
   content: { [type]: { schema, ...more } },
@@ -22,123 +22,57 @@ const REQUEST_ID = {
 
 const PROBLEMS: Readonly<Record<number, string>> = {
   400: "The body is not JSON",
-  404: "No such route",
+  404: "Another model is served",
   405: "The route has other methods",
   408: "The request came too slowly",
   413: "The body or the array is too large",
   415: "The body is no JSON by its headers",
   422: "Fields are missing, unknown, of a wrong type or out of range",
   500: "The service failed",
-  503: "No model, too much to do, or shutting down",
+  503: "No model, too much to do, no memory to spare, or shutting down",
 };
 
-const problems = (...statuses: number[]): Schema =>
-  Object.fromEntries(
-    statuses.map((status) => [
-      status,
-      { description: PROBLEMS[status], ...content(ref("Problem"), "application/problem+json") },
-    ]),
-  );
+/** What differs in a route's path, as this model has it. */
+const pathOf = (path: string, { name, version }: Described): string =>
+  path
+    .replace(":model", () => encodeURIComponent(name))
+    .replace(":version", () => encodeURIComponent(version));
 
-const v2Errors = (...statuses: number[]): Schema =>
-  Object.fromEntries(
-    statuses.map((status) => [
-      status,
-      { description: PROBLEMS[status], ...content(ref("V2Error")) },
-    ]),
-  );
-
-const get = (
-  id: string,
-  tag: string,
-  summary: string,
-  schema: Schema,
-  others: Schema = {},
-  type?: string,
-): Schema => ({
-  get: {
+/** A route as OpenAPI has it. */
+function operation(path: string, description: Description, contract: Contract): Schema {
+  const { id, tag, summary, request, reply, type, errors } = description;
+  const error = isV2(path)
+    ? content(ref("V2Error"))
+    : content(ref("Problem"), "application/problem+json");
+  return {
     operationId: id,
     tags: [tag],
     summary,
+    ...(request
+      ? {
+          requestBody: {
+            required: true,
+            ...content(ref(request), "application/json", examples(request, contract)),
+          },
+        }
+      : {}),
     responses: {
-      200: { description: "OK", headers: REQUEST_ID, ...content(schema, type) },
-      ...others,
+      200: { description: "OK", headers: REQUEST_ID, ...content(reply, type) },
+      ...Object.fromEntries(
+        errors.map((status) => [status, { description: PROBLEMS[status], ...error }]),
+      ),
     },
-  },
-});
+  };
+}
 
-const object = (properties: Schema, required = Object.keys(properties)): Schema => ({
-  type: "object",
-  properties,
-  required,
-});
-
-const text = { type: "string" };
-const flag = { type: "boolean" };
-const list = (items: Schema): Schema => ({ type: "array", items });
-
-function v2Paths(model: Described): Schema {
-  const { contract } = model;
-  const name = encodeURIComponent(model.name);
-  const metadata = object({
-    name: text,
-    versions: list(text),
-    platform: text,
-    inputs: list(ref("V2TensorMetadata")),
-    outputs: list(ref("V2TensorMetadata")),
-  });
-  const infer = (id: string): Schema => ({
-    post: {
-      operationId: id,
-      tags: ["Open Inference Protocol V2"],
-      summary: "Tensors in, tensors out",
-      requestBody: {
-        required: true,
-        ...content(ref("V2Request"), "application/json", { example: v2Example(contract) }),
-      },
-      responses: {
-        200: { description: "OK", headers: REQUEST_ID, ...content(ref("V2Response")) },
-        ...v2Errors(400, 408, 413, 415, 500, 503),
-      },
-    },
-  });
-  const ready = object({ name: text, ready: flag });
-  const tag = "Open Inference Protocol V2";
-  const base = `/v2/models/${name}`;
-  const versioned = `${base}/versions/${encodeURIComponent(model.version)}`;
+function examples(request: "PredictRequest" | "V2Request", contract: Contract): Schema {
+  if (request === "V2Request") return { example: v2Example(contract) };
+  const second = contract.examples[1] ?? contract.example;
   return {
-    "/v2": get(
-      "v2Server",
-      tag,
-      "The server",
-      object({ name: text, version: text, extensions: list(text) }),
-    ),
-    "/v2/health/live": get("v2Live", tag, "Is it alive?", object({ live: flag })),
-    "/v2/health/ready": get(
-      "v2Ready",
-      tag,
-      "Does it take requests?",
-      object({ ready: flag }),
-      v2Errors(503),
-    ),
-    [base]: get("v2Model", tag, "The model's tensors", metadata, v2Errors(503)),
-    [`${base}/ready`]: get(
-      "v2ModelReady",
-      tag,
-      "Does the model take requests?",
-      ready,
-      v2Errors(503),
-    ),
-    [`${base}/infer`]: infer("v2Infer"),
-    [versioned]: get("v2Version", tag, "A version's tensors", metadata, v2Errors(503)),
-    [`${versioned}/ready`]: get(
-      "v2VersionReady",
-      tag,
-      "Does this version take requests?",
-      ready,
-      v2Errors(503),
-    ),
-    [`${versioned}/infer`]: infer("v2VersionInfer"),
+    examples: {
+      one: { summary: "One row", value: contract.example },
+      many: { summary: "Two rows", value: [contract.example, second] },
+    },
   };
 }
 
@@ -178,7 +112,7 @@ function schemas(contract: Contract, maxRows: number): Schema {
   const v2Tensor = object({
     name: text,
     datatype: text,
-    shape: list({ type: "integer" }),
+    shape: array({ type: "integer" }),
     data: { type: "array" },
   });
   const inputs = contract.inputs.map((spec) => {
@@ -209,16 +143,16 @@ function schemas(contract: Contract, maxRows: number): Schema {
         title: text,
         status: { type: "integer" },
         detail: text,
-        errors: list(object({ pointer: text, detail: text })),
+        errors: array(object({ pointer: text, detail: text })),
       },
       ["type", "title", "status", "detail"],
     ),
     PredictRequest: {
       anyOf: [ref("Row"), { type: "array", items: ref("Row"), minItems: 1, maxItems: maxRows }],
     },
-    PredictResponse: { anyOf: [ref("Result"), list(ref("Result"))] },
+    PredictResponse: { anyOf: [ref("Result"), array(ref("Result"))] },
     V2Error: object({ error: text }),
-    V2TensorMetadata: object({ name: text, datatype: text, shape: list({ type: "integer" }) }),
+    V2TensorMetadata: object({ name: text, datatype: text, shape: array({ type: "integer" }) }),
     V2Request: object(
       {
         id: text,
@@ -228,27 +162,29 @@ function schemas(contract: Contract, maxRows: number): Schema {
           minItems: inputs.length,
           maxItems: inputs.length,
         },
-        outputs: list(object({ name: { enum: contract.outputs.map(({ name }) => name) } })),
+        outputs: array(object({ name: { enum: contract.outputs.map(({ name }) => name) } })),
       },
       ["inputs"],
     ),
     V2Response: object(
-      { id: text, model_name: text, model_version: text, outputs: list(v2Tensor) },
+      { id: text, model_name: text, model_version: text, outputs: array(v2Tensor) },
       ["model_name", "model_version", "outputs"],
     ),
   };
 }
 
 /** The OpenAPI 3.1 document of the service with this model. */
-export function openApi(model: Described, maxRows: number): string {
-  const { contract } = model;
-  const second = contract.examples[1] ?? contract.example;
-  const modelInfo = {
-    name: text,
-    version: text,
-    digest: text,
-    loadedAt: { type: "string", format: "date-time" },
-  };
+export function openApi(model: Described, maxRows: number, routes: readonly Route[]): string {
+  const paths = routes.flatMap(({ method, path, description }) =>
+    description
+      ? [
+          [
+            pathOf(path, model),
+            { [method.toLowerCase()]: operation(path, description, model.contract) },
+          ],
+        ]
+      : [],
+  );
   return JSON.stringify({
     openapi: "3.1.0",
     info: {
@@ -256,58 +192,7 @@ export function openApi(model: Described, maxRows: number): string {
       version: model.version,
       description: "Predictions of one model. Errors are problem details (RFC 9457).",
     },
-    paths: {
-      "/predict": {
-        post: {
-          operationId: "predict",
-          tags: ["Predict"],
-          summary: "One row, or an array of rows, answered in kind",
-          requestBody: {
-            required: true,
-            ...content(ref("PredictRequest"), "application/json", {
-              examples: {
-                one: { summary: "One row", value: contract.example },
-                many: { summary: "Two rows", value: [contract.example, second] },
-              },
-            }),
-          },
-          responses: {
-            200: {
-              description: "The result, or one for every row",
-              headers: REQUEST_ID,
-              ...content(ref("PredictResponse")),
-            },
-            ...problems(400, 408, 413, 415, 422, 500, 503),
-          },
-        },
-      },
-      "/model": get(
-        "model",
-        "Model",
-        "What is being served",
-        object(
-          {
-            ...modelInfo,
-            alias: text,
-            stage: text,
-            signature: { type: "object" },
-            history: list(object(modelInfo)),
-          },
-          [...Object.keys(modelInfo), "signature", "history"],
-        ),
-        problems(503),
-      ),
-      "/healthz": get("healthz", "Health", "Is the process alive?", object({ status: text })),
-      "/readyz": get(
-        "readyz",
-        "Health",
-        "Does it take requests?",
-        object({ status: text }),
-        problems(503),
-      ),
-      "/metrics": get("metrics", "Health", "Prometheus metrics", text, {}, "text/plain"),
-      ...v2Paths(model),
-    },
-    components: { schemas: schemas(contract, maxRows) },
+    paths: Object.fromEntries(paths) as Schema,
+    components: { schemas: schemas(model.contract, maxRows) },
   });
 }
