@@ -1,4 +1,5 @@
 import { nanoseconds } from "./datetime.ts";
+import { exactJson } from "./decimal.ts";
 import { flatten } from "./decode.ts";
 import { resultSchema, rowSchema, type Schema } from "./schema.ts";
 import { fieldsOf, type Contract, type Field, type Row } from "./types.ts";
@@ -143,10 +144,11 @@ function v2Paths(model: Described): Schema {
 }
 
 /** A row's value as an element of its tensor. */
-function element({ kind, type }: Field, value: unknown): unknown {
+function element({ type }: Field, value: unknown): unknown {
   if (value === null || value === undefined) return type === "string" ? "" : null;
   if (type === "string" || type === "bool") return value;
-  return Number(kind === "datetime" && typeof value === "string" ? nanoseconds(value) : value);
+  if (typeof value === "string") return exactJson(nanoseconds(value));
+  return typeof value === "boolean" ? Number(value) : value;
 }
 
 /** The documentation's row as an infer request. */
