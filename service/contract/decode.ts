@@ -3,6 +3,7 @@ import { Decimal, isNumber, nearestTo, wholeOf } from "./decimal.ts";
 import {
   holdsGaps,
   isFloat,
+  shapeText,
   type Contract,
   type Field,
   type FieldKind,
@@ -96,18 +97,24 @@ const NO_TIME = {
   range: "is out of range; allowed are the years 1678 to 2261",
 };
 
+/** Why there may be no gap in a field, and what would allow it. */
+function whyNoGap({ nullable, type, shape }: Field, value: null | undefined): string {
+  if (nullable && !holdsGaps(type))
+    return `, for the model reads it as ${type}, which has no missing value`;
+  if (nullable) return `, for the model takes any size of ${shapeText(shape)}`;
+  // Whoever leaves a field out has most often forgotten it, or misspelt its name.
+  return value === null && holdsGaps(type)
+    ? `; null is allowed where the model's signature has "required": false`
+    : "";
+}
+
 /** What is wrong with a scalar that is not accepted. */
 export function complaint(field: Field, value: unknown): string {
-  const { kind, nullable, type } = field;
+  const { kind } = field;
   const wanted = WANTED[kind];
   const says = value === undefined ? "is missing" : `is ${typeOf(value)}`;
   if (value === undefined || value === null) {
-    const why = nullable
-      ? `, for the model reads it as ${type}, which has no missing value`
-      : value === null && holdsGaps(type)
-        ? `; null is allowed where the model's signature has "required": false`
-        : "";
-    return `${says}; it must be ${wanted}${why}`;
+    return `${says}; it must be ${wanted}${whyNoGap(field, value)}`;
   }
   if (kind === "string" && typeof value === "string") return notText(value) ?? says;
   if (kind === "datetime") {
