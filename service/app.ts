@@ -7,7 +7,8 @@ import { pointerOf, type LoadedModel } from "./model/model.ts";
 import { FAILED, problem, problemBody, PROBLEM_TYPE, type Problem } from "./problem.ts";
 import { docsFile, docsPage } from "./routes/docs.ts";
 import { Infer, v2ErrorBody } from "./routes/infer.ts";
-import { NO_MODEL, Predict } from "./routes/predict.ts";
+import { NO_MODEL } from "./routes/operation.ts";
+import { Predict } from "./routes/predict.ts";
 
 const DRAINING = problem(503, "The service is shutting down.");
 const READ = "GET, HEAD";

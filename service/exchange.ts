@@ -69,7 +69,8 @@ export abstract class Exchange {
     body: string,
     headers: Headers | undefined,
   ): void;
-  protected abstract traceparent(): string | undefined;
+  /** A header of the request, by its name in lower case. */
+  abstract header(name: string): string | undefined;
 
   /** Sends the reply; only the first counts. */
   reply(status: number, type: string, body: string, headers?: Headers): void {
@@ -81,7 +82,7 @@ export abstract class Exchange {
     metrics.request(this.operation.route, status, ms);
     if (access.wants(status)) {
       const { requestId } = this;
-      const traceparent = this.traceparent();
+      const traceparent = this.header("traceparent");
       access.write({
         method: "POST",
         route: this.operation.route,
@@ -197,8 +198,8 @@ export class NodeExchange extends Exchange {
     return this.#outgoing.destroyed;
   }
 
-  protected traceparent(): string | undefined {
-    return this.#incoming.headers["traceparent"] as string | undefined;
+  header(name: string): string | undefined {
+    return this.#incoming.headers[name] as string | undefined;
   }
 
   protected send(status: number, type: string, body: string, headers: Headers | undefined): void {
@@ -264,8 +265,8 @@ export class FetchExchange extends Exchange {
     return this.#request.signal.aborted;
   }
 
-  protected traceparent(): string | undefined {
-    return this.#request.headers.get("traceparent") ?? undefined;
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined;
   }
 
   protected send(status: number, type: string, body: string, headers: Headers | undefined): void {
