@@ -69,10 +69,10 @@ export function accepts(field: Field, value: unknown): boolean {
       return typeof value === "number"
         ? inRange(field, value)
         : value instanceof Decimal && inRange(field, value.nearest);
-    case "integer": {
-      const whole = wholeOf(value);
-      return whole !== undefined && inRange(field, whole);
-    }
+    case "integer":
+      return typeof value === "number"
+        ? Number.isInteger(value) && inRange(field, value)
+        : value instanceof Decimal && value.whole !== undefined && inRange(field, value.whole);
     case "boolean":
       return typeof value === "boolean" || value === 1 || value === 0;
     case "string":
@@ -288,7 +288,9 @@ function writeScalar(data: TensorData, at: number, value: unknown, field: Field)
   else {
     const given = typeof value === "string" ? nanoseconds(value) : value;
     if (field.type === "int64")
-      (data as BigInt64Array)[at] = BigInt(wholeOf(given) ?? (given as bigint | boolean));
+      (data as BigInt64Array)[at] = BigInt(
+        given instanceof Decimal ? (given.whole ?? 0) : (given as number | bigint | boolean),
+      );
     else if (isNumber(given)) (data as Float64Array)[at] = nearestTo(given);
     else (data as Float64Array)[at] = missing(given) ? NaN : Number(given);
   }

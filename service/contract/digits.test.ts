@@ -103,7 +103,8 @@ describe("numbers", () => {
     const { statuses, detail, error } = await sent(input, value);
     expect(statuses).toEqual([422, 400]);
     expect(detail).toMatch(reason);
-    expect(error).toContain(`not a ${DATATYPES[input]}`);
+    expect(error).toContain(`not a ${DATATYPES[input]}: it `);
+    expect(error).toMatch(reason);
   });
 
   it("takes no number for a row or a body", async () => {
@@ -173,7 +174,7 @@ describe("texts", () => {
     expect(error).toMatch(reason);
   });
 
-  it.each(['"\\ud83d\\ude00"', '""', '"\\u0001\\uffff"', '"\\u2028"'])(
+  it.each(['"\\ud83d\\ude00"', '"\\ufffd"', '"\ufffd"', '""', '"\\u0001\\uffff"', '"\\u2028"'])(
     "gives back %s as it is",
     async (value) => {
       const { statuses, texts } = await sent("in_string", value);

@@ -75,6 +75,7 @@ const object = (properties: Schema, required = Object.keys(properties)): Schema 
 });
 
 const text = { type: "string" };
+const time = { type: "string", format: "date-time" };
 const flag = { type: "boolean" };
 const list = (items: Schema): Schema => ({ type: "array", items });
 
@@ -249,8 +250,13 @@ export function openApi(model: Described, maxRows: number): string {
     name: text,
     version: text,
     digest: text,
-    loadedAt: { type: "string", format: "date-time" },
+    loadedAt: time,
   };
+  const stretch = object({ version: text, digest: text, from: time, until: time }, [
+    "version",
+    "digest",
+    "from",
+  ]);
   return JSON.stringify({
     openapi: "3.1.0",
     info: {
@@ -293,7 +299,16 @@ export function openApi(model: Described, maxRows: number): string {
             alias: text,
             stage: text,
             signature: { type: "object" },
-            history: list(object(modelInfo)),
+            history: {
+              ...list({ anyOf: [object(modelInfo), stretch] }),
+              description: "What was served; with a registry each with when.",
+            },
+            origin: { enum: ["registry", "cache"] },
+            refused: object({ version: text, reason: text, at: time }),
+            check: object({ at: time, failures: { type: "integer", minimum: 0 }, reason: text }, [
+              "at",
+              "failures",
+            ]),
           },
           [...Object.keys(modelInfo), "signature", "history"],
         ),

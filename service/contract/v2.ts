@@ -144,7 +144,7 @@ function storeFor(field: Field, data: TensorData, at: number, value: unknown): s
   }
   if (!store(type, data, at, value)) {
     const wrong = typeof value === "string" && type === "string" ? notText(value) : undefined;
-    return `that ${wrong ?? `is not a ${DATATYPES[type]}`}`;
+    return `that ${wrong ?? `is not a ${DATATYPES[type]}: it ${complaint(field, value)}`}`;
   }
   const written = type === "string" ? kind === "datetime" || kind === "string" : true;
   return !written || accepts(field, value) ? undefined : `that ${complaint(field, value)}`;
