@@ -169,6 +169,24 @@ describe("batching", () => {
     expect(jobs.map(({ outcome }) => outcome)).toEqual(["done", "model", "done"]);
   });
 
+  it.each([1, 2, 3])("finds %i bad ones among many by halves", async (bad) => {
+    const count = 256;
+    const { runner, runs } = doubling();
+    const batcher = new Batcher(runner, options({ maxBatchRows: count }));
+    const jobs = Array.from(
+      { length: count },
+      (_, i) => new TestJob([(i + 7) % Math.floor(count / bad) === 0 ? -1 : i]),
+    );
+    const refused = jobs.filter(({ values }) => values[0] === -1).length;
+    for (const job of jobs) batcher.submit(job);
+    await batcher.drained();
+    expect(jobs.map(({ outcome }) => outcome)).toEqual(
+      jobs.map(({ values }) => (values[0] === -1 ? "model" : "done")),
+    );
+    expect(refused).toBeGreaterThanOrEqual(bad);
+    expect(runs.length).toBeLessThanOrEqual(1 + 2 * refused * Math.log2(count));
+  });
+
   it("serves a model with a fixed number of rows request by request, filled up", async () => {
     const { runner, runs } = doubling(3);
     const batcher = new Batcher(runner, options());

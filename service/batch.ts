@@ -40,7 +40,7 @@ export type Failure =
   | { readonly reason: "model" | "internal"; readonly error: unknown };
 
 /** Why a submitted job was not queued; `retryAfter` in whole seconds. */
-export interface Refusal {
+export interface Rejection {
   readonly reason: "deadline" | "full";
   readonly retryAfter: number;
 }
@@ -73,7 +73,7 @@ export interface BatcherOptions {
   readonly deadline: number;
   readonly observer: BatchObserver;
   /** Told the rows of the last batch when nothing waits any more; see pace.ts. */
-  readonly rest?: ((rows: number) => void) | undefined;
+  readonly idle?: ((rows: number) => void) | undefined;
   /** Clock in ms. */
   readonly now?: () => number;
 }
@@ -143,7 +143,7 @@ export class Batcher {
   }
 
   /** Why a job of so many rows would be refused now; asked before the work of reading one. */
-  refusal(rows: number): Refusal | undefined {
+  rejection(rows: number): Rejection | undefined {
     if (this.#queuedRows === 0) return undefined;
     const wait = this.predictedWait(rows);
     if (wait > this.#options.deadline) return { reason: "deadline", retryAfter: seconds(wait) };
@@ -153,9 +153,9 @@ export class Batcher {
   }
 
   /** Queues a job, or says why not. */
-  submit(job: Job): Refusal | undefined {
-    const refusal = this.refusal(job.rows);
-    if (refusal) return refusal;
+  submit(job: Job): Rejection | undefined {
+    const rejection = this.rejection(job.rows);
+    if (rejection) return rejection;
     this.#waiting.push(job);
     this.#queuedRows += job.rows;
     this.#schedule();
@@ -196,7 +196,7 @@ export class Batcher {
     const done = this.#whenDrained;
     this.#whenDrained = [];
     for (const resolve of done) resolve();
-    this.#options.rest?.(rows);
+    this.#options.idle?.(rows);
   };
 
   /** Most rows the next run may have. */
@@ -276,15 +276,20 @@ export class Batcher {
     }
   }
 
-  /** One row that the model refuses must not fail its neighbours: each job is tried by itself. */
+  /**
+   * One row that the model refuses must not fail its neighbours: the jobs are tried by halves, so that
+   * one bad one among n costs about 2 log n runs.
+   */
   #isolate(parts: readonly Part[], error: unknown): void {
     const [only] = parts;
     if (only && parts.length === 1) {
-      // The rest of the job would be work for nothing.
+      // What is left of the job would be work for nothing.
       if (only.job === this.#waiting.first) this.#remove(only.job.rows - this.#cursor);
       only.job.fail({ reason: "model", error });
     } else {
-      for (const part of parts) this.#dispatch([part]);
+      const half = Math.ceil(parts.length / 2);
+      this.#dispatch(parts.slice(0, half));
+      this.#dispatch(parts.slice(half));
     }
   }
 

@@ -75,7 +75,8 @@ export abstract class Exchange {
     body: string,
     headers: Headers | undefined,
   ): void;
-  protected abstract traceparent(): string | undefined;
+  /** A header of the request, by its name in lower case. */
+  abstract header(name: string): string | undefined;
 
   /** Sends the reply; only the first counts. */
   reply(status: number, type: string, body: string, headers?: Headers): void {
@@ -88,7 +89,7 @@ export abstract class Exchange {
     metrics.request(this.operation.route, status, ms);
     if (access.wants(status)) {
       const { requestId } = this;
-      const traceparent = this.traceparent();
+      const traceparent = this.header("traceparent");
       access.write({
         method: "POST",
         route: this.operation.route,
@@ -244,8 +245,8 @@ export class NodeExchange extends Exchange {
     return this.#outgoing.destroyed;
   }
 
-  protected traceparent(): string | undefined {
-    return this.#incoming.headers["traceparent"] as string | undefined;
+  header(name: string): string | undefined {
+    return this.#incoming.headers[name] as string | undefined;
   }
 
   protected send(status: number, type: string, body: string, headers: Headers | undefined): void {
@@ -320,8 +321,8 @@ export class FetchExchange extends Exchange {
     return this.#request.signal.aborted;
   }
 
-  protected traceparent(): string | undefined {
-    return this.#request.headers.get("traceparent") ?? undefined;
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined;
   }
 
   protected send(status: number, type: string, body: string, headers: Headers | undefined): void {

@@ -61,7 +61,7 @@ async function start(): Promise<void> {
   const slot = new ModelSlot({
     ...settings,
     observer: metrics,
-    rest: settings.batching ? pacer(limits.cpus) : undefined,
+    idle: settings.batching ? pacer(limits.cpus) : undefined,
   });
   metrics.watch(slot);
   const follows = settings.mlflowUrl !== "" && settings.modelFile === "";

@@ -43,6 +43,16 @@ describe("contract", () => {
     ).toEqual(["a", "b"]);
   });
 
+  it("lets an array be left out only where its size is known", () => {
+    const field = (shape: Dimension[]) =>
+      makeContract(
+        facts([tensor("x", "float32", shape)]),
+        signature([column("x", "double", false)]),
+      ).fields[0];
+    expect(field([null, 2, 3])).toMatchObject({ nullable: true, optional: true });
+    expect(field([null, 2, null])).toMatchObject({ nullable: true, optional: false });
+  });
+
   it("takes integers, and not halves, for a long column of a float table", () => {
     const { fields } = makeContract(
       facts([table]),

@@ -2,6 +2,7 @@ import { checkInputs, fits, keptOutputs, mismatch } from "./agreement.ts";
 import { findClasses, keptClasses, namesIn } from "./classes.ts";
 import type { MLmodel } from "./signature.ts";
 import {
+  holdsGaps,
   isFloat,
   jsonKind,
   RANGES,
@@ -43,9 +44,10 @@ function makeField(
   const numeric = kind === "number" || kind === "integer";
   const int32Column = column?.type === "integer" ? RANGES.int32 : undefined;
   const range =
-    kind === "integer" && isFloat(spec.type) ? (int32Column ?? RANGES.int64) : RANGES[spec.type];
-  const nullable =
-    place.shape.length === 0 && (known?.nullable === true || column?.required === false);
+    kind === "integer" && (isFloat(spec.type) || spec.type === "string")
+      ? (int32Column ?? RANGES.int64)
+      : (RANGES[spec.type] ?? RANGES.float64);
+  const nullable = known?.nullable === true || column?.required === false;
   return {
     name,
     kind,
@@ -53,7 +55,8 @@ function makeField(
     min: numeric ? range?.[0] : undefined,
     max: numeric ? range?.[1] : undefined,
     nullable,
-    optional: nullable && (isFloat(spec.type) || spec.type === "string"),
+    // What is not there has no size either.
+    optional: nullable && holdsGaps(spec.type) && place.shape.every((size) => size !== null),
     ...place,
   };
 }

@@ -1,3 +1,5 @@
+import { wholeOf } from "./decimal.ts";
+
 /** Least and greatest time that 64 bits of nanoseconds hold: the years 1677 to 2262. */
 const FIRST = -(2n ** 63n) + 1n;
 const LAST = 2n ** 63n - 1n;
@@ -37,14 +39,13 @@ export function notTime(value: unknown): NoTime | "kind" | undefined {
     const time = read(value);
     return typeof time === "bigint" ? undefined : time;
   }
-  const whole = typeof value === "bigint" || (typeof value === "number" && Number.isInteger(value));
-  if (!whole) return "kind";
-  return value < FIRST || value > LAST ? "range" : undefined;
+  const whole = wholeOf(value);
+  if (whole === undefined) return "kind";
+  return whole < FIRST || whole > LAST ? "range" : undefined;
 }
 
-/** Nanoseconds since 1970 of a value that `notTime` has nothing against, as pandas counts them. */
-export function nanoseconds(value: string | number | bigint): bigint {
-  if (typeof value !== "string") return BigInt(value);
-  const time = read(value);
+/** Nanoseconds since 1970 of a text that `notTime` has nothing against, as pandas counts them. */
+export function nanoseconds(text: string): bigint {
+  const time = read(text);
   return typeof time === "bigint" ? time : 0n;
 }

@@ -1,5 +1,15 @@
 import { nanoseconds, notTime } from "./datetime.ts";
-import type { Contract, Field, FieldKind, Row, TensorData } from "./types.ts";
+import { Decimal, isNumber, nearestTo, wholeOf } from "./decimal.ts";
+import {
+  holdsGaps,
+  isFloat,
+  shapeText,
+  type Contract,
+  type Field,
+  type FieldKind,
+  type Row,
+  type TensorData,
+} from "./types.ts";
 
 /** One field that cannot be accepted: where it is (a JSON pointer) and what is wrong with it. */
 export interface FieldError {
@@ -17,12 +27,30 @@ const typeOf = (value: unknown): string =>
     ? "null"
     : Array.isArray(value)
       ? "an array"
-      : typeof value === "object"
-        ? "an object"
-        : `a ${typeof value}`;
+      : value instanceof Decimal
+        ? "a number"
+        : typeof value === "object"
+          ? "an object"
+          : `a ${typeof value}`;
 
-const numberFits = (field: Field, value: number): boolean =>
-  value >= (field.min ?? -Infinity) && value <= (field.max ?? Infinity);
+const inRange = ({ min = -Infinity, max = Infinity }: Field, value: number | bigint): boolean =>
+  value >= min && value <= max;
+
+/** JSON's objects, and nothing else that JavaScript calls one. */
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !(value instanceof Decimal);
+
+/** Why a text cannot reach a model as it is; undefined where it can. */
+export function notText(value: string): string | undefined {
+  if (!value.isWellFormed())
+    return "has half of a surrogate pair, which is no character; send whole characters";
+  return value.includes("\0")
+    ? "has the character U+0000, at which the model would take the text to end; send it without"
+    : undefined;
+}
 
 /**
  * Whether a scalar is what the field takes: what MLflow's own server takes, where that loses nothing.
@@ -32,25 +60,23 @@ const numberFits = (field: Field, value: number): boolean =>
  * | boolean | true, false, 1, 0 | whatever else, as true: 2, "false", [] |
  * | integer, long | whole numbers within the type, 1.0 too | 1.5 as 1, too large ones as others, true, "1" |
  * | float, double | numbers, whole ones too | true, "1", null where the column does not allow it |
- * | string | texts | anything, as it is |
+ * | string | texts without U+0000 and halves of surrogate pairs | anything, as it is |
  * | datetime | "2020-01-31", "2020-01-31T12:00:00.5", whole numbers as nanoseconds since 1970 | 1.5, "Jan 31" |
  */
 export function accepts(field: Field, value: unknown): boolean {
   switch (field.kind) {
     case "number":
       return typeof value === "number"
-        ? numberFits(field, value)
-        : typeof value === "bigint" && numberFits(field, Number(value));
+        ? inRange(field, value)
+        : value instanceof Decimal && inRange(field, value.nearest);
     case "integer":
       return typeof value === "number"
-        ? Number.isInteger(value) && numberFits(field, value)
-        : typeof value === "bigint" &&
-            value >= (field.min ?? value) &&
-            value <= (field.max ?? value);
+        ? Number.isInteger(value) && inRange(field, value)
+        : value instanceof Decimal && value.whole !== undefined && inRange(field, value.whole);
     case "boolean":
       return typeof value === "boolean" || value === 1 || value === 0;
     case "string":
-      return typeof value === "string";
+      return typeof value === "string" && notText(value) === undefined;
     case "datetime":
       // A model that reads it as text gets the text that was sent.
       return notTime(value) === undefined && (typeof value === "string" || field.type !== "string");
@@ -71,22 +97,33 @@ const NO_TIME = {
   range: "is out of range; allowed are the years 1678 to 2261",
 };
 
+/** Why there may be no gap in a field, and what would allow it. */
+function whyNoGap({ nullable, type, shape }: Field, value: null | undefined): string {
+  if (nullable && !holdsGaps(type))
+    return `, for the model reads it as ${type}, which has no missing value`;
+  if (nullable) return `, for the model takes any size of ${shapeText(shape)}`;
+  // Whoever leaves a field out has most often forgotten it, or misspelt its name.
+  return value === null && holdsGaps(type)
+    ? `; null is allowed where the model's signature has "required": false`
+    : "";
+}
+
 /** What is wrong with a scalar that is not accepted. */
 export function complaint(field: Field, value: unknown): string {
-  const { kind, nullable, type } = field;
+  const { kind } = field;
   const wanted = WANTED[kind];
   const says = value === undefined ? "is missing" : `is ${typeOf(value)}`;
-  if (nullable && (value === undefined || value === null))
-    return `${says}; it must be ${wanted}, for the model reads it as ${type}, which has no missing value`;
-  if (value === undefined) return `${says}; it must be ${wanted}`;
-  const number = typeof value === "number" || typeof value === "bigint";
+  if (value === undefined || value === null) {
+    return `${says}; it must be ${wanted}${whyNoGap(field, value)}`;
+  }
+  if (kind === "string" && typeof value === "string") return notText(value) ?? says;
   if (kind === "datetime") {
     const reason = notTime(value);
     if (reason !== undefined && reason !== "kind") return NO_TIME[reason];
   }
-  if (kind === "integer" && typeof value === "number" && !Number.isInteger(value))
+  if (kind === "integer" && isNumber(value) && wholeOf(value) === undefined)
     return "is not a whole number";
-  if (number && (kind === "integer" || kind === "number"))
+  if (isNumber(value) && (kind === "integer" || kind === "number"))
     return `is out of range; allowed is ${field.min} to ${field.max}`;
   return `${says}; it must be ${wanted}`;
 }
@@ -101,7 +138,8 @@ function checkNested(
   errors: FieldError[],
 ): void {
   if (depth === field.shape.length) {
-    if (!accepts(field, value)) errors.push({ pointer, detail: complaint(field, value) });
+    if (!(field.optional && value === null) && !accepts(field, value))
+      errors.push({ pointer, detail: complaint(field, value) });
     return;
   }
   if (!Array.isArray(value)) {
@@ -111,6 +149,10 @@ function checkNested(
   const expected = field.shape[depth] ?? sizes[depth];
   if (expected !== undefined && value.length !== expected) {
     errors.push({ pointer, detail: `has ${value.length} elements; it must have ${expected}` });
+    return;
+  }
+  if (value.length === 0) {
+    errors.push({ pointer, detail: "is empty; it must have at least one element" });
     return;
   }
   sizes[depth] = value.length;
@@ -131,8 +173,13 @@ export class RowDecoder {
   readonly #fields: readonly Field[];
   readonly #names: ReadonlySet<string>;
   readonly #plain: boolean;
+  /** Whether a body has to be read with all digits: a double would do for the rest. */
+  readonly exact: boolean;
 
   constructor(contract: Contract) {
+    this.exact = contract.fields.some(
+      ({ kind, type }) => !isFloat(type) && kind !== "string" && kind !== "number",
+    );
     this.#fields = contract.fields;
     this.#names = new Set(contract.fields.map(({ name }) => name));
     this.#plain = contract.fields.every(({ shape }) => shape.length === 0);
@@ -140,11 +187,11 @@ export class RowDecoder {
 
   /** Whether the row is one object of scalars with the fields and no others, each acceptable. */
   accepts(row: unknown): boolean {
-    if (!this.#plain || typeof row !== "object" || row === null) return false;
+    if (!this.#plain || !isObject(row)) return false;
     let expected = this.#fields.length;
     for (const field of this.#fields) {
       // An inherited value is never one of JSON's, and none of Object.prototype's is a scalar.
-      const value = (row as Row)[field.name];
+      const value = row[field.name];
       if (accepts(field, value)) continue;
       if (!field.optional) return false;
       if (value === undefined) expected--;
@@ -160,7 +207,7 @@ export class RowDecoder {
     sizes: (number | undefined)[][],
     errors: FieldError[],
   ): void {
-    if (typeof row !== "object" || row === null || Array.isArray(row)) {
+    if (!isObject(row)) {
       errors.push({ pointer, detail: `is ${typeOf(row)}; a row is an object with named features` });
       return;
     }
@@ -174,7 +221,7 @@ export class RowDecoder {
     }
     this.#fields.forEach((field, i) => {
       if (errors.length >= MAX_ERRORS) return;
-      const value: unknown = Object.hasOwn(row, field.name) ? (row as Row)[field.name] : undefined;
+      const value: unknown = Object.hasOwn(row, field.name) ? row[field.name] : undefined;
       if (field.optional && (value === undefined || value === null)) return;
       const at = `${pointer}/${pointerPart(field.name)}`;
       if (value === undefined) errors.push({ pointer: at, detail: complaint(field, undefined) });
@@ -220,12 +267,15 @@ export class RowDecoder {
       for (const field of this.#fields) {
         const data = into[field.input];
         const value = row[field.name];
-        const offset = (at + r) * (widths[field.input] ?? 1) + field.column;
+        const width = widths[field.input] ?? 1;
+        const offset = (at + r) * width + field.column;
         if (field.shape.length === 0) writeScalar(data as TensorData, offset, value, field);
-        else
-          flatten(value).forEach((element, i) => {
-            writeScalar(data as TensorData, offset + i, element, field);
-          });
+        else {
+          const elements = Array.isArray(value) ? flatten(value) : [];
+          // All of it is written: the storage has elements of an earlier run.
+          for (let i = 0; i < width; i++)
+            writeScalar(data as TensorData, offset + i, elements[i], field);
+        }
       }
     }
   }
@@ -236,13 +286,13 @@ function writeScalar(data: TensorData, at: number, value: unknown, field: Field)
   else if (field.type === "string")
     (data as string[])[at] = typeof value === "string" ? value : asPython(value, field.kind);
   else {
-    const number =
-      field.kind === "datetime" && typeof value === "string" ? nanoseconds(value) : value;
+    const given = typeof value === "string" ? nanoseconds(value) : value;
     if (field.type === "int64")
-      (data as BigInt64Array)[at] = BigInt(number as number | bigint | boolean);
-    else
-      (data as Float64Array)[at] =
-        typeof number === "number" ? number : missing(number) ? NaN : Number(number);
+      (data as BigInt64Array)[at] = BigInt(
+        given instanceof Decimal ? (given.whole ?? 0) : (given as number | bigint | boolean),
+      );
+    else if (isNumber(given)) (data as Float64Array)[at] = nearestTo(given);
+    else (data as Float64Array)[at] = missing(given) ? NaN : Number(given);
   }
 }
 
@@ -252,22 +302,20 @@ const missing = (value: unknown): boolean =>
 
 /** A value for a column that the model reads as text, as Python's `str` writes it. */
 function asPython(value: unknown, kind: FieldKind): string {
+  if (isNumber(value) && kind !== "boolean")
+    return kind === "number" ? pythonFloat(nearestTo(value)) : String(BigInt(wholeOf(value) ?? 0));
   if (missing(value)) return "";
-  if (kind === "boolean") return value ? "True" : "False";
-  if (kind === "number" && Number.isInteger(value)) return `${String(value)}.0`;
-  return String(value);
+  return value ? "True" : "False";
 }
 
-/** JSON.parse that keeps integers beyond 2^53 exact, as bigint. Throws SyntaxError. */
-export function parseExact(text: string): unknown {
-  const keep = (_key: string, value: unknown, context?: { source?: string }): unknown => {
-    const source = context?.source;
-    return typeof value === "number" &&
-      !Number.isSafeInteger(value) &&
-      source &&
-      /^-?\d+$/.test(source)
-      ? BigInt(source)
-      : value;
-  };
-  return JSON.parse(text, keep);
+/** Python's `repr` of a float: as few digits as JavaScript's, but other exponents. */
+function pythonFloat(value: number): string {
+  const [mantissa = "", exponent = ""] = value.toExponential().split("e");
+  const power = Number(exponent);
+  if (power < -4 || power >= 16) {
+    const digits = String(Math.abs(power)).padStart(2, "0");
+    return `${mantissa}e${power < 0 ? "-" : "+"}${digits}`;
+  }
+  const text = Object.is(value, -0) ? "-0" : String(value);
+  return Number.isInteger(value) ? `${text}.0` : text;
 }

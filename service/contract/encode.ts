@@ -7,9 +7,13 @@ export interface Output {
   readonly dims: readonly number[];
 }
 
+/** JSON has a zero of either sign, which no template keeps. */
+const zeroText = (zero: number): string => (Object.is(zero, -0) ? "-0" : "0");
+
 /** The shortest of two decimal forms that read back as the same float32; JSON has no NaN: null. */
 function float32Text(value: number): string {
   if (!Number.isFinite(value)) return "null";
+  if (value === 0) return zeroText(value);
   const short = Math.round(value * 1e8) / 1e8;
   return Math.fround(short) === value ? `${short}` : `${value}`;
 }
@@ -26,7 +30,7 @@ export function elementText(type: ElementType, data: TensorData, at: number): st
     case "float64":
     case "float16": {
       const value = (data as Float64Array)[at] ?? NaN;
-      return Number.isFinite(value) ? `${value}` : "null";
+      return value === 0 ? zeroText(value) : Number.isFinite(value) ? `${value}` : "null";
     }
     default:
       return `${(data as Int32Array)[at] ?? 0}`;
@@ -112,6 +116,8 @@ function labelPart(contract: Contract, classes: Classes, index: number): Part {
   const texts = new Map<Scalar, string>();
   const { labels, original, names } = classes;
   for (const [i, label] of (original ?? labels ?? []).entries()) {
+    // A double is no longer the label then; the tensor has its digits.
+    if (Number.isInteger(label) && !Number.isSafeInteger(label)) continue;
     const name = names?.[i];
     const named = name === undefined ? "" : `,"class":${JSON.stringify(name)}`;
     const text = `"label":${JSON.stringify(label)}${named}`;

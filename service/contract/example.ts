@@ -1,3 +1,4 @@
+import { parseExact } from "../json.ts";
 import type { Field, Row } from "./types.ts";
 
 /** Most rows that are kept of those that came with a model. */
@@ -79,7 +80,7 @@ export function exampleRows(
 ): Row[] {
   let example: unknown;
   try {
-    example = JSON.parse(withoutNaN(text));
+    example = parseExact(withoutNaN(text));
   } catch {
     return [];
   }

@@ -1,9 +1,10 @@
 import { nanoseconds } from "./datetime.ts";
+import { exactJson } from "./decimal.ts";
 import { flatten } from "./decode.ts";
 import { isV2, type Description, type Route } from "../routes/route.ts";
 import { resultSchema, rowSchema, type Schema } from "./schema.ts";
 import { array, object, ref, text } from "./schema-parts.ts";
-import { fieldsOf, type Contract, type Field, type Row } from "./types.ts";
+import { elementCount, fieldsOf, type Contract, type Field, type Row } from "./types.ts";
 import { tensorMetadata } from "./v2.ts";
 
 interface Described {
@@ -77,11 +78,18 @@ function examples(request: "PredictRequest" | "V2Request", contract: Contract): 
 }
 
 /** A row's value as an element of its tensor. */
-function element({ kind, type }: Field, value: unknown): unknown {
+function element({ type }: Field, value: unknown): unknown {
   if (value === null || value === undefined) return type === "string" ? "" : null;
   if (type === "string" || type === "bool") return value;
-  return Number(kind === "datetime" && typeof value === "string" ? nanoseconds(value) : value);
+  if (typeof value === "string") return exactJson(nanoseconds(value));
+  return typeof value === "boolean" ? Number(value) : value;
 }
+
+/** The values of a field in a row, in order; each is missing where the row has none. */
+const valuesOf = ({ shape }: Field, value: unknown): readonly unknown[] =>
+  Array.isArray(value)
+    ? flatten(value)
+    : Array.from({ length: elementCount(shape.map((size) => size ?? 1)) }, () => value);
 
 /** The documentation's row as an infer request. */
 function v2Example(contract: Contract): Schema {
@@ -89,7 +97,7 @@ function v2Example(contract: Contract): Schema {
     inputs: contract.inputs.map((spec, i) => {
       const { name, datatype } = tensorMetadata(spec) as { name: string; datatype: string };
       const data = fieldsOf(contract, i).flatMap((field) =>
-        flatten(contract.example[field.name]).map((value) => element(field, value)),
+        valuesOf(field, contract.example[field.name]).map((value) => element(field, value)),
       );
       const shape = [1, ...sizesOf(contract.example, contract, i)];
       return { name, datatype, shape, data };

@@ -1,4 +1,5 @@
 import { classKeys } from "./classes.ts";
+import { exactJson } from "./decimal.ts";
 import {
   jsonKind,
   type Classes,
@@ -23,9 +24,7 @@ const FORMATS: Readonly<Partial<Record<ElementType, string>>> = {
 
 /** A bound as JSON writes it: those of 64-bit integers do not survive as a double. */
 const bound = (value: number | bigint | undefined): unknown =>
-  typeof value === "bigint"
-    ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(value))
-    : value;
+  typeof value === "bigint" ? exactJson(value) : value;
 
 const arraysOf = (schema: Schema, shape: readonly Dimension[]): Schema =>
   shape.reduceRight<Schema>(
@@ -50,7 +49,7 @@ const KINDS: Readonly<
   number: { types: ["number"], more: bounds },
   integer: { types: ["integer"], more: bounds },
   boolean: { types: ["boolean", "integer"], more: () => ({ minimum: 0, maximum: 1 }) },
-  string: { types: ["string"], more: () => ({}) },
+  string: { types: ["string"], more: () => ({ pattern: "^[^\\u0000]*$" }) },
   datetime: {
     types: ["string"],
     more: () => ({
@@ -65,7 +64,8 @@ const KINDS: Readonly<
 function fieldSchema(field: Field): Schema {
   const { types, more } = KINDS[field.kind];
   const all = field.optional ? [...types, "null"] : types;
-  return arraysOf({ type: all.length === 1 ? all[0] : all, ...more(field) }, field.shape);
+  const schema = arraysOf({ type: all.length === 1 ? all[0] : all, ...more(field) }, field.shape);
+  return field.optional && field.shape.length > 0 ? { ...schema, type: ["array", "null"] } : schema;
 }
 
 /** One row of `POST /predict`. */

@@ -155,7 +155,8 @@ export const RANGES: Readonly<
   Partial<Record<ElementType, readonly [number | bigint, number | bigint]>>
 > = {
   float16: [-65_504, 65_504],
-  float32: [-3.4028234663852886e38, 3.4028234663852886e38],
+  // The last double that is rounded down: 3.4028235e38, as most write the greatest float32, is below it.
+  float32: [-3.4028235677973362e38, 3.4028235677973362e38],
   float64: [-Number.MAX_VALUE, Number.MAX_VALUE],
   int8: [-128, 127],
   int16: [-32_768, 32_767],
@@ -166,6 +167,9 @@ export const RANGES: Readonly<
   uint32: [0, 4_294_967_295],
   uint64: [0n, 2n ** 64n - 1n],
 };
+
+/** Whether a tensor has something for a missing value: NaN, or the empty text. */
+export const holdsGaps = (type: ElementType): boolean => isFloat(type) || type === "string";
 
 export const isFloat = (type: ElementType): boolean => type.startsWith("float");
 

@@ -1,4 +1,5 @@
-import { accepts, complaint } from "./decode.ts";
+import { isNumber, nearestTo, wholeOf } from "./decimal.ts";
+import { accepts, complaint, isObject, notText } from "./decode.ts";
 import { elementText, type Output } from "./encode.ts";
 import {
   allocate,
@@ -52,12 +53,11 @@ export interface InferRequest {
   readonly outputs: readonly number[];
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+type Item = Readonly<Record<string, unknown>>;
 
-const named = (list: unknown, what: string): Map<string, Record<string, unknown>> => {
+const named = (list: unknown, what: string): Map<string, Item> => {
   if (!Array.isArray(list)) throw new V2Error(`"${what}" must be an array.`);
-  const map = new Map<string, Record<string, unknown>>();
+  const map = new Map<string, Item>();
   for (const item of list as unknown[]) {
     if (!isObject(item) || typeof item["name"] !== "string") {
       throw new V2Error(`Every element of "${what}" must be an object with a name.`);
@@ -71,7 +71,7 @@ const named = (list: unknown, what: string): Map<string, Record<string, unknown>
 /** Writes one JSON element; false when it is not of the type. */
 function store(type: ElementType, data: TensorData, at: number, value: unknown): boolean {
   if (type === "string") {
-    if (typeof value !== "string") return false;
+    if (typeof value !== "string" || notText(value) !== undefined) return false;
     (data as string[])[at] = value;
     return true;
   }
@@ -80,22 +80,18 @@ function store(type: ElementType, data: TensorData, at: number, value: unknown):
     (data as Uint8Array)[at] = value ? 1 : 0;
     return true;
   }
-  if (typeof value !== "number" && typeof value !== "bigint") return false;
+  if (!isNumber(value)) return false;
+  const number = isFloat(type) ? nearestTo(value) : wholeOf(value);
   const [min = -Infinity, max = Infinity] = RANGES[type] ?? [];
-  if (value < min || value > max) return false;
-  if (!isFloat(type) && typeof value === "number" && !Number.isInteger(value)) return false;
-  if (type === "int64" || type === "uint64") (data as BigInt64Array)[at] = BigInt(value);
-  else (data as Float64Array)[at] = Number(value);
+  if (number === undefined || number < min || number > max) return false;
+  if (type === "int64" || type === "uint64") (data as BigInt64Array)[at] = BigInt(number);
+  else (data as Float64Array)[at] = Number(number);
   return true;
 }
 
 /** A caller's value as an error quotes it. */
 const shown = (value: unknown): string =>
-  value === undefined
-    ? "none"
-    : JSON.stringify(value, (_key, part: unknown) =>
-        typeof part === "bigint" ? Number(part) : part,
-      ).slice(0, 100);
+  value === undefined ? "none" : JSON.stringify(value).slice(0, 100);
 
 function readShape(spec: TensorSpec, given: unknown): number[] {
   const fits =
@@ -114,6 +110,28 @@ function readShape(spec: TensorSpec, given: unknown): number[] {
   return given as number[];
 }
 
+/** The elements in row-major order: data is flat, or nested as its shape says. Throws V2Error. */
+function elementsOf(
+  name: string,
+  data: readonly unknown[],
+  dims: readonly number[],
+): readonly unknown[] {
+  if (dims.length < 2 || !Array.isArray(data[0])) return data;
+  const check = (part: unknown, depth: number): void => {
+    const size = dims[depth];
+    const length = Array.isArray(part) ? part.length : undefined;
+    if (length !== size) {
+      const found = length === undefined ? "none" : `one of ${length}`;
+      throw new V2Error(
+        `Input "${name}" has nested data unlike its shape ${shapeText(dims)}: where an array of ${size} must be is ${found}.`,
+      );
+    }
+    if (depth + 1 < dims.length) for (const inner of part as unknown[]) check(inner, depth + 1);
+  };
+  check(data, 0);
+  return data.flat(dims.length - 1);
+}
+
 /**
  * What is wrong with the element that belongs to `field`, undefined when nothing is; it is written then.
  * `POST /predict` takes and refuses the same values, as far as the tensor's type has them.
@@ -124,7 +142,10 @@ function storeFor(field: Field, data: TensorData, at: number, value: unknown): s
     (data as unknown[])[at] = type === "string" ? "" : NaN;
     return undefined;
   }
-  if (!store(type, data, at, value)) return `that is not a ${DATATYPES[type]}`;
+  if (!store(type, data, at, value)) {
+    const wrong = typeof value === "string" && type === "string" ? notText(value) : undefined;
+    return `that ${wrong ?? `is not a ${DATATYPES[type]}: it ${complaint(field, value)}`}`;
+  }
   const written = type === "string" ? kind === "datetime" || kind === "string" : true;
   return !written || accepts(field, value) ? undefined : `that ${complaint(field, value)}`;
 }
@@ -132,7 +153,7 @@ function storeFor(field: Field, data: TensorData, at: number, value: unknown): s
 function readTensor(
   spec: TensorSpec,
   fields: readonly Field[],
-  input: Record<string, unknown>,
+  input: Item,
   maxElements: number,
 ): { data: TensorData; dims: number[] } {
   if (input["datatype"] !== DATATYPES[spec.type]) {
@@ -146,7 +167,7 @@ function readTensor(
   const dims = readShape(spec, input["shape"]);
   if (!Array.isArray(input["data"]))
     throw new V2Error(`Input "${spec.name}" needs an array "data".`);
-  const values = (input["data"] as unknown[]).flat(dims.length - 1);
+  const values = elementsOf(spec.name, input["data"] as unknown[], dims);
   const count = elementCount(dims);
   // Compared before anything is allocated: a shape is only a claim.
   if (values.length !== count || count > maxElements) {

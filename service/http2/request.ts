@@ -57,8 +57,8 @@ export class StreamExchange extends Exchange implements Receiver {
     return this.#stream.abandoned;
   }
 
-  protected traceparent(): string | undefined {
-    return this.#stream.headers.get("traceparent");
+  header(name: string): string | undefined {
+    return this.#stream.headers.get(name);
   }
 
   protected send(status: number, type: string, body: string, headers: Headers | undefined): void {

@@ -1,6 +1,6 @@
 import type { Services } from "../exchange.ts";
 import { problem, type Problem } from "../problem.ts";
-import { NO_MODEL } from "./predict.ts";
+import { NO_MODEL } from "./operation.ts";
 
 const DRAINING = problem(503, "The service is shutting down.");
 

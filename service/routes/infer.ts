@@ -1,41 +1,31 @@
-import type { Failure, Job, Refusal } from "../batch.ts";
-import { parseJson } from "../json.ts";
 import type { Output } from "../contract/encode.ts";
-import { elementCount, type TensorData } from "../contract/types.ts";
+import { elementCount, shapeText, type TensorData } from "../contract/types.ts";
 import { inferResponse, readInferRequest, V2Error, type InferRequest } from "../contract/v2.ts";
-import type { Exchange, Operation, Services } from "../exchange.ts";
+import type { Exchange } from "../exchange.ts";
 import type { LoadedModel } from "../model/model.ts";
 import { problem, type Problem } from "../problem.ts";
-import { failureProblem, JSON_TYPE, NO_MODEL, refusalProblem } from "./predict.ts";
+import { ExchangeJob, JSON_MEDIA_TYPE, ModelOperation, rowsTogether } from "./operation.ts";
 
 /** Protocol V2 has its own shape for errors. */
 export const v2ErrorBody = ({ detail, title }: Problem): string =>
   JSON.stringify({ error: detail ?? title });
 
-class InferJob implements Job {
+class InferJob extends ExchangeJob {
   readonly rows: number;
-  readonly arrivedAt: number;
   readonly shape: readonly (readonly number[])[] | undefined;
   readonly whole: boolean;
   readonly #model: LoadedModel;
   readonly #request: InferRequest;
-  readonly #exchange: Exchange;
-  readonly #services: Services;
   readonly #parts: Output[][] = [];
 
-  constructor(model: LoadedModel, request: InferRequest, exchange: Exchange, services: Services) {
+  constructor(operation: Infer, exchange: Exchange, model: LoadedModel, request: InferRequest) {
+    super(operation, exchange);
     this.rows = request.dims[0]?.[0] ?? 1;
-    this.arrivedAt = exchange.arrivedAt;
     this.shape = model.contract.shareable ? undefined : request.dims.map((dims) => dims.slice(1));
-    this.whole = !model.rowwise && model.contract.rowsPerRun === "any";
+    this.whole =
+      rowsTogether(model) !== undefined || (!model.rowwise && model.contract.rowsPerRun === "any");
     this.#model = model;
     this.#request = request;
-    this.#exchange = exchange;
-    this.#services = services;
-  }
-
-  abandoned(): boolean {
-    return this.#exchange.abandoned();
   }
 
   write(
@@ -71,12 +61,7 @@ class InferJob implements Job {
       this.#parts.length === 1
         ? first
         : first.map((_, i) => joined(this.#parts.map((part) => part[i] as Output)));
-    this.#exchange.reply(200, JSON_TYPE, inferResponse(this.#model, this.#request, outputs));
-  }
-
-  fail(failure: Failure): void {
-    const { status, ...rest } = failureProblem(failure, this.#services, this.#exchange.requestId);
-    this.#exchange.refuse({ ...rest, status: status === 422 ? 400 : status });
+    this.exchange.reply(200, JSON_MEDIA_TYPE, inferResponse(this.#model, this.#request, outputs));
   }
 }
 
@@ -96,66 +81,45 @@ function joined(parts: readonly Output[]): Output {
   return { data, dims };
 }
 
-/** `POST /v2/models/M[/versions/V]/infer`: tensors in, tensors out. */
-export class Infer implements Operation {
-  readonly route = "/v2/models/:model/infer";
-  readonly errorType = JSON_TYPE;
-  readonly #services: Services;
+/** Says that tensors follow the JSON as they are in memory: its own length, in a header of the protocol. */
+const BINARY_HEADER = "inference-header-content-length";
+const BINARY = problem(
+  400,
+  "The tensors are sent as binary data; only JSON data is served. Clients have a switch such as binary_data=False.",
+);
 
-  constructor(services: Services) {
-    this.#services = services;
-  }
+/** `POST /v2/models/M[/versions/V]/infer`: tensors in, tensors out. */
+export class Infer extends ModelOperation {
+  readonly route = "/v2/models/:model/infer";
+  readonly errorType = JSON_MEDIA_TYPE;
+  readonly invalid = 400;
 
   errorBody(error: Problem): string {
     return v2ErrorBody(error);
   }
 
-  handle(body: Buffer, exchange: Exchange): void {
-    const services = this.#services;
-    const served = services.slot.current;
-    if (!served) {
-      services.metrics.dropped("no_model");
-      exchange.refuse(NO_MODEL);
-      return;
-    }
-    const { model, batcher } = served;
-    const early = batcher.refusal(1);
-    if (early) {
-      this.#turnAway(early, exchange);
-      return;
-    }
-    const parsed = parseJson(
-      body,
-      model.contract.inputs.some(({ type }) => type === "int64"),
-    );
-    if ("problem" in parsed) {
-      exchange.refuse(parsed.problem);
-      return;
-    }
-    let request: InferRequest;
-    try {
-      request = readInferRequest(model.contract, parsed.value, services.maxBody);
-    } catch (error) {
-      if (!(error instanceof V2Error)) throw error;
-      exchange.refuse(problem(400, error.message));
-      return;
-    }
-    const job = new InferJob(model, request, exchange, services);
-    if (job.rows > services.maxRows) {
-      exchange.refuse(
-        problem(
-          413,
-          `The tensors have ${job.rows} rows; at most ${services.maxRows} are allowed in one request.`,
-        ),
-      );
-      return;
-    }
-    const refusal = batcher.submit(job);
-    if (refusal) this.#turnAway(refusal, exchange);
+  override handle(body: Buffer, exchange: Exchange): void {
+    if (exchange.header(BINARY_HEADER) === undefined) super.handle(body, exchange);
+    else exchange.refuse(BINARY);
   }
 
-  #turnAway(refusal: Refusal, exchange: Exchange): void {
-    this.#services.metrics.dropped(refusal.reason);
-    exchange.refuse(refusalProblem(refusal));
+  protected read(model: LoadedModel, body: unknown, exchange: Exchange): InferJob | Problem {
+    let request: InferRequest;
+    try {
+      request = readInferRequest(model.contract, body, this.services.maxBody);
+    } catch (error) {
+      if (error instanceof V2Error) return problem(400, error.message);
+      throw error;
+    }
+    const job = new InferJob(this, exchange, model, request);
+    const together = rowsTogether(model);
+    if (together !== undefined && job.rows !== together) {
+      const wanted = model.contract.inputs.map(({ shape }) => shapeText(shape)).join(", ");
+      return problem(
+        400,
+        `The tensors have ${job.rows} rows; the model answers ${together} as one, so their shape must be ${wanted}.`,
+      );
+    }
+    return this.rowsProblem("The tensors have", job.rows) ?? job;
   }
 }

@@ -8,7 +8,7 @@ import { problem, type Problem } from "../problem.ts";
 import { DocsFiles, docsPage } from "./docs.ts";
 import { noModel, unready } from "./health.ts";
 import { MODEL_INFO, modelInfo } from "./model.ts";
-import { JSON_TYPE, NO_MODEL } from "./predict.ts";
+import { JSON_MEDIA_TYPE, NO_MODEL } from "./operation.ts";
 import { problemResponse, refuseAt, type Description, type Route } from "./route.ts";
 
 const V2 = "Open Inference Protocol V2";
@@ -87,7 +87,8 @@ export function routeTable(services: Services, predict: Operation, infer: Operat
       path: "/openapi.json",
       answer: withModel(
         () => NO_MODEL,
-        (_, model) => new Response(document(model), { headers: { "content-type": JSON_TYPE } }),
+        (_, model) =>
+          new Response(document(model), { headers: { "content-type": JSON_MEDIA_TYPE } }),
       ),
       description: {
         id: "openapi",

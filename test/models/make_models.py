@@ -138,6 +138,13 @@ def handmade_models() -> None:
         [tensor("x", TensorProto.FLOAT, ["N", 2])],
         [tensor("mean", TensorProto.FLOAT, [])],
     )
+    # As many rows as it says and no others, with one answer for all of them beside one for each.
+    graph(
+        "fixed_mean",
+        [helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0), helper.make_node("Add", ["x", "x"], ["y"])],
+        [tensor("x", TensorProto.FLOAT, [3, 2])],
+        [tensor("mean", TensorProto.FLOAT, []), tensor("y", TensorProto.FLOAT, [3, 2])],
+    )
     # Work that grows with the rows: one to two milliseconds of a core each, many times what HTTP costs.
     wide = helper.make_tensor("wide", TensorProto.INT64, [3], [1, 1, 32768])
     last = helper.make_tensor("last", TensorProto.INT64, [1], [2])

@@ -1,8 +1,11 @@
 import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { pythonWith } from "../python.ts";
+import { mlflowServer } from "./mlflow-server.ts";
 import { ROOT, startService } from "./process.ts";
 
 const run = promisify(execFile);
@@ -31,7 +34,7 @@ async function schemathesis(python: string, url: string, choice: readonly string
 }
 
 describe("public tools against the live service", () => {
-  it.each(["iris", "named_inputs", "every_input"])(
+  it.each(["iris", "named_inputs", "every_input", "nested", "optional", "lone_text"])(
     "schemathesis finds nothing in the OpenAPI document of %s",
     async (model) => {
       const python = await pythonWith(REQUIREMENTS);
@@ -52,6 +55,43 @@ describe("public tools against the live service", () => {
       }
     },
   );
+
+  it("schemathesis finds nothing in what a registry's model says of itself, refusals and history too", async () => {
+    const python = await pythonWith(REQUIREMENTS);
+    const mlflow = await mlflowServer("iris");
+    mlflow.promote("1", join(ROOT, "service/models/iris"));
+    const cacheFolder = await mkdtemp(join(tmpdir(), "registry-document-"));
+    const service = await startService({
+      MLFLOW_URL: mlflow.url,
+      MODEL: "iris",
+      REGISTRY_INTERVAL: "200ms",
+      CACHE_FOLDER: cacheFolder,
+    });
+    const told = async (): Promise<{ version: string; refused?: object }> =>
+      (await (await fetch(`${service.url}/model`)).json()) as { version: string; refused?: object };
+    const until = async (reached: (model: { version: string; refused?: object }) => boolean) => {
+      while (!reached(await told())) await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+    const check = () => schemathesis(python, service.url, ["--include-operation-id", "model"]);
+    try {
+      await check();
+      mlflow.promote("2", join(ROOT, "service/models/iris"));
+      await until(({ version }) => version === "2");
+      await check();
+      // A folder without an MLmodel is none that a registry has.
+      mlflow.promote("3", join(ROOT, "test/models/lone_text"));
+      await until(({ refused }) => refused !== undefined);
+      await check();
+      expect(await told()).toMatchObject({
+        version: "2",
+        history: [{ version: "2" }, { version: "1", until: expect.any(String) as string }],
+      });
+    } finally {
+      mlflow.close();
+      await service.stop();
+      await rm(cacheFolder, { recursive: true });
+    }
+  });
 
   it("NVIDIA's client of protocol V2 reads, infers and understands the errors", async () => {
     const python = await pythonWith(REQUIREMENTS);

@@ -31,4 +31,12 @@ try:
     raise SystemExit("a wrong shape was accepted")
 except InferenceServerException as error:
     assert "shape" in error.message(), error
+
+try:
+    binary = InferInput("input", list(rows.shape), "FP32")
+    binary.set_data_from_numpy(rows)
+    client.infer(model, [binary])
+    raise SystemExit("binary data was accepted")
+except InferenceServerException as error:
+    assert "only JSON data is served" in error.message(), error
 print("ok")
