@@ -3,10 +3,7 @@ import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { App } from "./app.ts";
 import { NodeExchange, type Operation, type Services } from "./exchange.ts";
-import { Connection } from "./http2/connection.ts";
-import { PREFACE } from "./http2/frame.ts";
-import { RoutedRequest, StreamExchange } from "./http2/request.ts";
-import type { Receiver, Stream } from "./http2/stream.ts";
+import { http2 } from "./http2/index.ts";
 import { NOT_HTTP, problem, PROBLEM_TYPE, problemBody, TOO_SLOW, type Problem } from "./problem.ts";
 
 export interface ServerOptions {
@@ -16,6 +13,24 @@ export interface ServerOptions {
   readonly maxConnections: number;
   /** Requests at once on one connection of HTTP/2. */
   readonly maxStreams: number;
+  /** Whether HTTP/2 is spoken; it is unless told. */
+  readonly http2?: boolean;
+}
+
+/** What is spoken on the port beside HTTP/1.1; a client says so by the first that it sends. */
+export interface Protocol {
+  readonly preface: Buffer;
+  /** @param first what has been read of the socket: the preface, or its beginning */
+  speak(socket: Socket, first: Buffer): Session;
+}
+
+/** A connection on which another protocol is spoken. */
+export interface Session {
+  /** Takes no more requests, and closes after the last reply. */
+  leave(): void;
+  destroy(): void;
+  /** Ends what took too long; called every second. */
+  sweep(now: number): void;
 }
 
 /** ms an idle connection is kept: longer than a gateway keeps it, so that the gateway closes first. */
@@ -56,7 +71,8 @@ export class HttpServer extends Server {
   readonly #app: App;
   readonly #services: Services;
   readonly #options: ServerOptions;
-  readonly #multiplexed = new Set<Connection>();
+  readonly #protocols: Protocol[] = [];
+  readonly #sessions = new Set<Session>();
   /** Connections on which nothing has come yet. */
   readonly #untold = new Set<Socket>();
 
@@ -71,6 +87,9 @@ export class HttpServer extends Server {
     this.#services = services;
     this.#options = options;
     this.maxConnections = options.maxConnections;
+    const direct = this.#direct.bind(this);
+    const times = { ...options, keepAlive: KEEP_ALIVE_MS };
+    if (options.http2 ?? true) this.#protocols.push(http2(app, services, direct, times));
     const routes = getRequestListener(app.fetch);
     this.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
       const operation = this.#direct(incoming.method, incoming.url);
@@ -88,7 +107,7 @@ export class HttpServer extends Server {
     });
     const sweep = setInterval(() => {
       const now = performance.now();
-      for (const connection of this.#multiplexed) connection.sweep(now);
+      for (const session of this.#sessions) session.sweep(now);
     }, 1000).unref();
     this.once("close", () => {
       clearInterval(sweep);
@@ -97,17 +116,21 @@ export class HttpServer extends Server {
 
   /** Every reply is the last of its connection from now on. */
   leaveAll(): void {
-    for (const connection of this.#multiplexed) connection.leave();
+    for (const session of this.#sessions) session.leave();
     for (const socket of this.#untold) socket.destroy();
   }
 
   override closeAllConnections(): void {
     super.closeAllConnections();
-    for (const connection of this.#multiplexed) connection.destroy();
+    for (const session of this.#sessions) session.destroy();
   }
 
-  /** Tells the two versions apart by the first that comes. */
+  /** Tells protocols apart by the first that comes. */
   #tell(socket: Socket, http1: () => void): void {
+    if (this.#protocols.length === 0) {
+      http1();
+      return;
+    }
     const { headerTimeout } = this.#options;
     const tooSlow = setTimeout(() => {
       socket.off("data", onData);
@@ -121,14 +144,16 @@ export class HttpServer extends Server {
     let first: Buffer = Buffer.alloc(0);
     const onData = (chunk: Buffer): void => {
       first = first.length === 0 ? chunk : Buffer.concat([first, chunk]);
-      const length = Math.min(first.length, PREFACE.length);
-      const isPreface = PREFACE.compare(first, 0, length, 0, length) === 0;
-      // The first letters are also POST's and PUT's; three of them are no method's.
-      if (isPreface && length < 3) return;
+      const spoken = this.#protocols.find(({ preface }) => {
+        const length = Math.min(first.length, preface.length);
+        return preface.compare(first, 0, length, 0, length) === 0;
+      });
+      // The first letters may also be those of a method, as POST and PUT; three of them are not.
+      if (spoken && first.length < 3) return;
       clearTimeout(tooSlow);
       this.#untold.delete(socket);
       socket.off("error", gone).off("end", gone).off("close", gone).off("data", onData);
-      if (isPreface) this.#multiplex(socket, first);
+      if (spoken) this.#speak(spoken, socket, first);
       else {
         socket.unshift(first);
         http1();
@@ -138,23 +163,11 @@ export class HttpServer extends Server {
     socket.once("error", gone).once("end", gone).once("close", gone).on("data", onData);
   }
 
-  #multiplex(socket: Socket, first: Buffer): void {
-    const { headerTimeout, requestTimeout, maxStreams } = this.#options;
-    const { maxBody } = this.#services;
-    const keepAlive = KEEP_ALIVE_MS;
-    const options = { headerTimeout, requestTimeout, maxStreams, maxBody, keepAlive };
-    const connection = new Connection(socket, first, options, (stream) => this.#accept(stream));
-    this.#multiplexed.add(connection);
-    socket.once("close", () => this.#multiplexed.delete(connection));
-    if (this.#services.state.closing) connection.leave();
-  }
-
-  #accept(stream: Stream): Receiver | undefined {
-    const { headers } = stream;
-    const operation = this.#direct(headers.get(":method"), headers.get(":path"));
-    return operation
-      ? new StreamExchange(this.#services, operation, stream).start()
-      : new RoutedRequest(this.#services, this.#app, stream);
+  #speak(protocol: Protocol, socket: Socket, first: Buffer): void {
+    const session = protocol.speak(socket, first);
+    this.#sessions.add(session);
+    socket.once("close", () => this.#sessions.delete(session));
+    if (this.#services.state.closing) session.leave();
   }
 
   #direct(method: string | undefined, path: string | undefined): Operation | undefined {

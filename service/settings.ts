@@ -93,6 +93,8 @@ const FIELDS = {
   modelFile: text("", `the path of an ONNX file or of a folder with model.onnx, or "${EMBEDDED}"`),
   /** Whether a model has to be named: an image that lost its settings must not answer with another. */
   modelRequired: flag(false),
+  /** Whether HTTP/2 is spoken beside HTTP/1.1, to clients that begin with it. */
+  http2: flag(true),
   /** The time budget of a request in ms; one that cannot be met is refused at once. */
   deadline: duration("10s"),
   /** Largest request body in bytes. */
