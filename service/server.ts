@@ -4,10 +4,7 @@ import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { App } from "./app.ts";
 import { NodeExchange, type Operation, type Services } from "./exchange.ts";
-import { Connection } from "./http2/connection.ts";
-import { PREFACE } from "./http2/frame.ts";
-import { RoutedRequest, StreamExchange } from "./http2/request.ts";
-import type { Receiver, Stream } from "./http2/stream.ts";
+import { http2 } from "./http2/index.ts";
 import {
   NOT_HTTP,
   OVERLOADED,
@@ -23,10 +20,26 @@ export interface ServerOptions {
   readonly headerTimeout: number;
   readonly requestTimeout: number;
   readonly maxConnections: number;
-  /** HTTP/2 is spoken too, unless this says false. */
+  /** Whether HTTP/2 is spoken; it is unless told. */
   readonly http2?: boolean | undefined;
   /** Requests at once on one connection of HTTP/2. */
   readonly maxStreams: number;
+}
+
+/** What is spoken on the port beside HTTP/1.1; a client says so by the first that it sends. */
+export interface Protocol {
+  readonly preface: Buffer;
+  /** @param first what has been read of the socket: the preface, or its beginning */
+  speak(socket: Socket, first: Buffer): Session;
+}
+
+/** A connection on which another protocol is spoken. */
+export interface Session {
+  /** Takes no more requests, and closes after the last reply. */
+  leave(): void;
+  destroy(): void;
+  /** Ends what took too long; called every second. */
+  sweep(now: number): void;
 }
 
 /** ms an idle connection is kept: longer than a gateway keeps it, so that the gateway closes first. */
@@ -92,7 +105,8 @@ export class HttpServer extends NetServer {
   readonly #services: Services;
   readonly #options: ServerOptions;
   readonly #http1: Http1Server;
-  readonly #multiplexed = new Set<Connection>();
+  readonly #protocols: readonly Protocol[];
+  readonly #multiplexed = new Set<Session>();
   /** Connections on which nothing has come yet. */
   readonly #untold = new Set<Socket>();
 
@@ -104,6 +118,9 @@ export class HttpServer extends NetServer {
     this.#options = options;
     this.maxConnections = options.maxConnections;
     this.#http1 = this.#createHttp1();
+    const direct = this.#direct.bind(this);
+    const times = { ...options, keepAlive: KEEP_ALIVE_MS };
+    this.#protocols = (options.http2 ?? true) ? [http2(app, services, direct, times)] : [];
     this.on("connection", (socket: Socket) => {
       this.#tell(socket);
     });
@@ -167,9 +184,9 @@ export class HttpServer extends NetServer {
     return server;
   }
 
-  /** Tells the two versions apart by the first that comes. */
+  /** Tells protocols apart by the first that comes. */
   #tell(socket: Socket): void {
-    const { headerTimeout, http2 = true } = this.#options;
+    const { headerTimeout } = this.#options;
     const tooSlow = setTimeout(() => {
       socket.off("data", onData);
       refuseUnparsed({ code: "ERR_HTTP_REQUEST_TIMEOUT" }, socket);
@@ -182,14 +199,16 @@ export class HttpServer extends NetServer {
     let first: Buffer = Buffer.alloc(0);
     const onData = (chunk: Buffer): void => {
       first = first.length === 0 ? chunk : Buffer.concat([first, chunk]);
-      const length = Math.min(first.length, PREFACE.length);
-      const isPreface = http2 && PREFACE.compare(first, 0, length, 0, length) === 0;
-      // The first letters are also POST's and PUT's; three of them are no method's.
-      if (isPreface && length < 3) return;
+      const spoken = this.#protocols.find(({ preface }) => {
+        const length = Math.min(first.length, preface.length);
+        return preface.compare(first, 0, length, 0, length) === 0;
+      });
+      // The first letters may also be those of a method, as POST and PUT; three of them are not.
+      if (spoken && first.length < 3) return;
       clearTimeout(tooSlow);
       this.#untold.delete(socket);
       socket.off("error", gone).off("end", gone).off("close", gone).off("data", onData);
-      if (isPreface) this.#multiplex(socket, first);
+      if (spoken) this.#speak(spoken, socket, first);
       else {
         socket.unshift(first);
         this.#http1.emit("connection", socket);
@@ -199,23 +218,11 @@ export class HttpServer extends NetServer {
     socket.once("error", gone).once("end", gone).once("close", gone).on("data", onData);
   }
 
-  #multiplex(socket: Socket, first: Buffer): void {
-    const { headerTimeout, requestTimeout, maxStreams } = this.#options;
-    const { maxBody } = this.#services;
-    const keepAlive = KEEP_ALIVE_MS;
-    const options = { headerTimeout, requestTimeout, maxStreams, maxBody, keepAlive };
-    const connection = new Connection(socket, first, options, (stream) => this.#accept(stream));
-    this.#multiplexed.add(connection);
-    socket.once("close", () => this.#multiplexed.delete(connection));
-    if (this.#services.state.closing) connection.leave();
-  }
-
-  #accept(stream: Stream): Receiver | undefined {
-    const { headers } = stream;
-    const operation = this.#direct(headers.get(":method"), headers.get(":path"));
-    return operation
-      ? new StreamExchange(this.#services, operation, stream).start()
-      : new RoutedRequest(this.#services, this.#app, stream);
+  #speak(protocol: Protocol, socket: Socket, first: Buffer): void {
+    const session = protocol.speak(socket, first);
+    this.#multiplexed.add(session);
+    socket.once("close", () => this.#multiplexed.delete(session));
+    if (this.#services.state.closing) session.leave();
   }
 
   #direct(method: string | undefined, path: string | undefined): Operation | undefined {

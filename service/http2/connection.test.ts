@@ -188,11 +188,21 @@ describe("HTTP/2 with a known client", () => {
 
   test("keeps a connection that is in use, and closes one that is not", async () => {
     const { services, app } = testService("iris");
-    const options = { maxStreams: 9, maxBody: 1000, headerTimeout: 1000, requestTimeout: 1000 };
+    const { budget } = services;
+    const options = {
+      maxStreams: 9,
+      maxBody: 1000,
+      headerTimeout: 1000,
+      requestTimeout: 1000,
+      budget,
+    };
     const server = createServer((socket) => {
       socket.once("data", (first: Buffer) => {
-        const connection = new Connection(socket, first, { ...options, keepAlive: 200 }, (stream) =>
-          new StreamExchange(services, app.predict, stream).start(),
+        const connection = new Connection(
+          socket,
+          first,
+          { ...options, keepAlive: 200 },
+          (stream, replies) => new StreamExchange(services, app.predict, stream, replies).start(),
         );
         const sweep = setInterval(() => {
           connection.sweep(performance.now());

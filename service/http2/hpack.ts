@@ -1,5 +1,6 @@
 // Header compression of HTTP/2 (RFC 7541): reading all of it, writing the little that replies need.
 import { decodeHuffman } from "./huffman.ts";
+import type { Holding } from "./memory.ts";
 
 /** Names are in lower case; of a name that comes twice the values are joined, as HTTP has it. */
 export type HeaderMap = ReadonlyMap<string, string>;
@@ -40,75 +41,169 @@ const STATIC: readonly Field[] = [
 
 /** Bytes that an entry of the table counts for beside its text. */
 const ENTRY_BYTES = 32;
-/** What a sender may keep in the table until it has heard that it may not. */
+/** Size of the table where nobody asks for another. */
 const TABLE_BYTES = 4096;
 /** The most that a block may stand for: an entry of the table takes one byte to repeat. */
 const MOST_TEXT = 64 * 1024;
 /** Blocks that were read before, kept as long as they are few and short. */
 const MOST_REMEMBERED = 64;
 const LONGEST_REMEMBERED = 512;
+/** What one of them takes beside its text. */
+const REMEMBERED_BYTES = 1024;
+
+/** What a header block says. */
+export class Fields {
+  readonly map = new Map<string, string>();
+  /** Size of all of it, counted as entries of the table are. */
+  bytes = 0;
+  /** A pseudo-header came twice: which of its values counts would be anybody's guess. */
+  repeats = false;
+  /** Whether it is a request's, where somebody has looked already; see fields.ts. */
+  isRequest: boolean | undefined;
+
+  add(field: Field): void {
+    this.bytes += sizeOf(field);
+    if (this.bytes > MOST_TEXT) throw new CompressionError("headers that are too large");
+    const [name, value] = field;
+    const before = this.map.get(name);
+    if (before === undefined) this.map.set(name, value);
+    else if (name.startsWith(":")) this.repeats = true;
+    else this.map.set(name, `${before}${name === "cookie" ? "; " : ", "}${value}`);
+  }
+}
+
+/** The entries that one block adds to the table, the oldest first. */
+interface Addition {
+  readonly fields: Field[];
+  bytes: number;
+}
+
+/**
+ * The table that the sender fills. What a block adds is put there as one piece, and which entries are
+ * within the table's size is found out when one is asked for: a gateway adds some with each block, and
+ * never asks for them.
+ */
+class Table {
+  /** The newest last. */
+  readonly #additions: Addition[] = [];
+  #bytes = 0;
+  #limit = TABLE_BYTES;
+
+  add(addition: Addition): void {
+    this.#additions.push(addition);
+    this.#bytes += addition.bytes;
+    this.#trim();
+  }
+
+  /** Adds to the newest addition. */
+  extend(addition: Addition, field: Field): void {
+    const bytes = sizeOf(field);
+    addition.fields.push(field);
+    addition.bytes += bytes;
+    this.#bytes += bytes;
+    this.#trim();
+  }
+
+  /** Drops the oldest where those after it fill the table: nobody can ask for them. */
+  #trim(): void {
+    const additions = this.#additions;
+    while (additions.length > 1) {
+      const oldest = additions[0]?.bytes ?? 0;
+      if (this.#bytes - oldest < this.#limit) break;
+      additions.shift();
+      this.#bytes -= oldest;
+    }
+  }
+
+  /** @param index 0 for the newest */
+  at(index: number): Field | undefined {
+    let left = index;
+    let bytes = 0;
+    for (let i = this.#additions.length - 1; i >= 0; i--) {
+      const { fields } = this.#additions[i] as Addition;
+      for (let j = fields.length - 1; j >= 0; j--) {
+        const field = fields[j] as Field;
+        bytes += sizeOf(field);
+        if (bytes > this.#limit) return undefined;
+        if (left-- === 0) return field;
+      }
+    }
+    return undefined;
+  }
+
+  resize(limit: number): void {
+    this.#limit = Math.min(limit, this.#limit);
+    const fields: Field[] = [];
+    let bytes = 0;
+    for (let field = this.at(0); field; field = this.at(fields.length)) {
+      fields.push(field);
+      bytes += sizeOf(field);
+    }
+    this.#limit = limit;
+    this.#additions.length = 0;
+    this.#bytes = 0;
+    this.add({ fields: fields.reverse(), bytes });
+  }
+}
+
+/** A block that was read before: what it says, and what it adds to the table. */
+interface Remembered {
+  readonly fields: Fields;
+  readonly addition: Addition | undefined;
+}
 
 /** Reads the header blocks of one connection, in the order in which they came. */
 export class HeaderReader {
-  /** The newest first. */
-  readonly #table: Field[] = [];
-  #tableBytes = 0;
-  #limit = TABLE_BYTES;
-  #mostLimit = TABLE_BYTES;
-  /**
-   * What blocks said that depend on no table: a gateway sends nearly the same one thousands of times
-   * a second.
-   */
-  readonly #remembered = new Map<string, HeaderMap>();
+  readonly #table = new Table();
+  /** Blocks that ask for nothing in the table: a gateway sends nearly the same one thousands of times a second. */
+  readonly #remembered = new Map<string, Remembered>();
+  /** What remembering takes of the memory for all connections. */
+  readonly #holding: Holding;
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
-  /** Whether this block used the table, or changed it. */
-  #dynamic = false;
+  #addition: Addition | undefined;
+  /** Whether this block asked for an entry of the table, or changed its size. */
+  #dependent = false;
 
-  /** The sender has heard that there is no table any more. */
-  forgetTable(): void {
-    this.#mostLimit = 0;
-    this.#resize(0);
+  constructor(holding: Holding) {
+    this.#holding = holding;
   }
 
   /** @throws CompressionError */
-  read(block: Buffer): HeaderMap {
+  read(block: Buffer): Fields {
     const short = block.length <= LONGEST_REMEMBERED;
     const key = short ? block.toString("latin1") : "";
     const known = short ? this.#remembered.get(key) : undefined;
-    if (known) return known;
-    const headers = this.#readAll(block);
-    if (short && !this.#dynamic) {
-      if (this.#remembered.size >= MOST_REMEMBERED) this.#remembered.clear();
-      this.#remembered.set(key, headers);
+    if (known) {
+      if (known.addition) this.#table.add(known.addition);
+      return known.fields;
     }
-    return headers;
+    const fields = this.#readAll(block);
+    if (short && !this.#dependent) this.#remember(key, { fields, addition: this.#addition });
+    return fields;
   }
 
-  #readAll(block: Buffer): HeaderMap {
+  #remember(key: string, block: Remembered): void {
+    if (this.#remembered.size >= MOST_REMEMBERED) {
+      this.#remembered.clear();
+      this.#holding.release();
+    }
+    const bytes = key.length + block.fields.bytes + REMEMBERED_BYTES;
+    if (this.#holding.hold(bytes)) this.#remembered.set(key, block);
+  }
+
+  #readAll(block: Buffer): Fields {
     this.#block = block;
     this.#at = 0;
-    this.#dynamic = false;
-    const headers = new Map<string, string>();
-    let size = 0;
-    const add = (field: Field): void => {
-      size += sizeOf(field);
-      if (size > MOST_TEXT) throw new CompressionError("headers that are too large");
-      const [name, value] = field;
-      const before = headers.get(name);
-      // What a request has once is not to be had twice; nobody knows the name that says so.
-      if (before !== undefined && name.startsWith(":")) headers.set(":twice", name);
-      headers.set(
-        name,
-        before === undefined ? value : `${before}${name === "cookie" ? "; " : ", "}${value}`,
-      );
-    };
-    let fields = 0;
+    this.#addition = undefined;
+    this.#dependent = false;
+    const fields = new Fields();
+    let count = 0;
     while (this.#at < block.length) {
       const byte = block[this.#at] ?? 0;
-      if (byte & 0x80) add(this.#entry(this.#integer(7)));
+      if (byte & 0x80) fields.add(this.#entry(this.#integer(7)));
       else if ((byte & 0xe0) === 0x20) {
-        if (fields > 0) throw new CompressionError("the table's size changes amid headers");
+        if (count > 0) throw new CompressionError("the table's size changes amid headers");
         this.#resize(this.#integer(5));
         continue;
       } else {
@@ -117,11 +212,11 @@ export class HeaderReader {
         const name = index === 0 ? this.#text() : this.#entry(index)[0];
         const field: Field = [name, this.#text()];
         if (kept) this.#keep(field);
-        add(field);
+        fields.add(field);
       }
-      fields++;
+      count++;
     }
-    return headers;
+    return fields;
   }
 
   #integer(prefix: number): number {
@@ -152,36 +247,24 @@ export class HeaderReader {
   #entry(index: number): Field {
     const fixed = STATIC[index - 1];
     if (fixed) return fixed;
-    this.#dynamic = true;
-    const own = this.#table[index - STATIC.length - 1];
+    this.#dependent = true;
+    const own = this.#table.at(index - STATIC.length - 1);
     if (!own) throw new CompressionError(`there is no entry ${index}`);
     return own;
   }
 
   #keep(field: Field): void {
-    // Without a table it is like any other.
-    if (this.#limit === 0) return;
-    this.#dynamic = true;
-    this.#table.unshift(field);
-    this.#tableBytes += sizeOf(field);
-    this.#evict();
+    if (!this.#addition) {
+      this.#addition = { fields: [], bytes: 0 };
+      this.#table.add(this.#addition);
+    }
+    this.#table.extend(this.#addition, field);
   }
 
   #resize(limit: number): void {
-    if (limit > this.#mostLimit) throw new CompressionError(`a table of ${limit} bytes`);
-    this.#dynamic = true;
-    // What did not count while there was no table does now.
-    if (limit > this.#limit) this.#remembered.clear();
-    this.#limit = limit;
-    this.#evict();
-  }
-
-  #evict(): void {
-    while (this.#tableBytes > this.#limit) {
-      const last = this.#table.pop();
-      if (!last) break;
-      this.#tableBytes -= sizeOf(last);
-    }
+    if (limit > TABLE_BYTES) throw new CompressionError(`a table of ${limit} bytes`);
+    this.#dependent = true;
+    this.#table.resize(limit);
   }
 }
 

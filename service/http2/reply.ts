@@ -55,14 +55,15 @@ const field = (name: string, value: string): Buffer => writeField(name.toLowerCa
 
 /**
  * The head of any other reply.
- * @param length of its body in bytes; undefined where only the head was asked for
+ * @param length of its body in bytes, where that is known; otherwise what the response itself says counts
  */
 export function responseHead(response: Response, length: number | undefined): Buffer {
   const parts = [statusField(response.status)];
   for (const [name, value] of response.headers) {
     if (!OF_A_CONNECTION.has(name)) parts.push(field(name, value));
   }
-  if (length !== undefined && !NO_BODY.has(response.status)) parts.push(lengthField(length));
+  const known = length ?? response.headers.get("content-length") ?? undefined;
+  if (known !== undefined && !NO_BODY.has(response.status)) parts.push(lengthField(Number(known)));
   return Buffer.concat(parts);
 }
 

@@ -1,56 +1,84 @@
-import type { HeaderMap } from "./hpack.ts";
+import type { Budget } from "../budget.ts";
+import type { Fields, HeaderMap } from "./hpack.ts";
+import { DEFAULT_WINDOW } from "./frame.ts";
+import { Gathering, Holding } from "./memory.ts";
 
-/** Takes a request's body. */
+/** Takes a request's body. Each of these answers, and none comes after another. */
 export interface Receiver {
   /** The whole of it. */
   onBody(body: Buffer): void;
-  /** More came than may be read: it answers, and nothing more comes. */
+  /** More came than may be read. */
   onTooLarge(): void;
-  /** It did not come in time: the same. */
+  /** It did not come in time. */
   onTooSlow(): void;
+  /** There is no memory for it now. */
+  onNoRoom(): void;
 }
 
-/** What a stream needs of its connection. */
-export interface Carrier {
-  /** Sends a whole reply, at once or as the peer has room for it. */
-  respond(stream: Stream, head: Buffer, body: Buffer | string): void;
-  readonly destroyed: boolean;
+/** A reply's body that is read as the peer takes it. */
+export interface Source {
+  /** The next part; undefined at the end. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Nobody wants the rest of it. */
+  cancel(): void;
 }
 
-/** One request and its reply among those of a connection. */
-export class Stream {
+/** State of one request and its reply among those of a connection; what it holds of the budget, too. */
+export class Stream extends Holding {
   readonly id: number;
   readonly headers: HeaderMap;
   readonly openedAt = performance.now();
-  readonly #carrier: Carrier;
+  /** Length of the body in bytes, where the headers tell it. */
+  readonly declared: number | undefined;
+
   /** Whose the body is; nobody's where the reply did not wait for it. */
   receiver: Receiver | undefined;
-  chunks: Buffer[] | undefined;
+  /** What came of the body, where it came in more than one piece. */
+  body: Gathering | undefined;
   received = 0;
-  /** Bytes that the peer takes for this stream. */
+  /** Bytes that came since the peer was last told to send more. */
+  unacknowledged = 0;
+
+  /** Bytes that the peer takes of the reply. */
   window: number;
-  /** The request's end was there; the reply's is out; the peer has given it up. */
-  ended = false;
-  answered = false;
-  aborted = false;
-  /** What the peer has no room for yet, and since when it had none. */
+  /** What it has not taken of the reply, what follows that, and since when it waits. */
   rest: Buffer | undefined;
+  restBytes = 0;
+  source: Source | undefined;
+  reading = false;
   blockedAt = 0;
 
-  constructor(id: number, headers: HeaderMap, window: number, carrier: Carrier) {
-    this.id = id;
-    this.headers = headers;
-    this.window = window;
-    this.#carrier = carrier;
-  }
-
+  /** The request's end was there. */
+  ended = false;
+  /** A reply was given; it may be on its way. */
+  answered = false;
+  /** It is none of the connection's any more: the reply is out, or nobody waits for it. */
+  closed = false;
   /** Nobody waits for the reply any more. */
-  get abandoned(): boolean {
-    return this.aborted || this.#carrier.destroyed;
+  abandoned = false;
+  /** Told once when that happens. */
+  onAbandoned: (() => void) | undefined;
+
+  constructor(id: number, fields: Fields, budget: Budget, window = DEFAULT_WINDOW) {
+    super(budget);
+    this.id = id;
+    this.headers = fields.map;
+    const length = fields.map.get("content-length");
+    this.declared = length === undefined ? undefined : Number(length);
+    this.window = window;
   }
 
-  /** @param head the reply's header block */
-  respond(head: Buffer, body: Buffer | string): void {
-    this.#carrier.respond(this, head, body);
+  /** Adds to the body. @returns whether there was room for it */
+  gather(part: Buffer): boolean {
+    return (this.body ??= new Gathering(this)).add(part);
+  }
+
+  /** The body with its last piece; it is held no longer. */
+  takeBody(last: Buffer): Buffer {
+    const { body } = this;
+    if (body === undefined) return last;
+    this.body = undefined;
+    const earlier = body.take();
+    return last.length === 0 ? earlier : Buffer.concat([earlier, last]);
   }
 }
