@@ -412,15 +412,17 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     raw.socket.write(data(1, BODY));
     await expect.poll(() => raw.frames().filter(({ type }) => type === FRAME.data).length).toBe(1);
     const refusals = raw.frames().filter(({ type }) => type === FRAME.reset);
-    expect(refusals.map(({ id, payload }) => [id, payload.readUInt32BE(0)])).toEqual([
-      [1025, ERROR.refusedStream],
-    ]);
+    // As many as are announced are taken: 64.
+    expect(refusals.map(({ id, payload }) => [id, payload.readUInt32BE(0)])).toEqual(
+      Array.from({ length: 449 }, (_, i) => [129 + 2 * i, ERROR.refusedStream]),
+    );
   });
 
   test("requests that are given up as soon as they are made end the connection", async () => {
     const { port } = await listening();
     const raw = new Raw(port);
-    for (let id = 1; id < 4000; id += 2) {
+    // Fewer a second are what a gateway passes on of what strangers do: nobody else's requests end for it.
+    for (let id = 1; id < 120_000; id += 2) {
       raw.socket.write(Buffer.concat([open(id), frame(FRAME.reset, 0, id, Buffer.alloc(4))]));
     }
     expect(await raw.goneWith()).toBe(ERROR.enhanceYourCalm);
@@ -442,13 +444,9 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     for (let id = 1; id < 150; id += 2) {
       raw.socket.write(Buffer.concat([open(id), ...Array.from({ length: 60 }, () => part(id))]));
     }
+    // Answered, though none of them is whole: with 503.
     const refused = (): boolean =>
-      raw
-        .frames()
-        .some(
-          ({ type, payload }) =>
-            type === FRAME.reset && payload.readUInt32BE(0) === ERROR.enhanceYourCalm,
-        );
+      raw.frames().some(({ type, payload }) => type === FRAME.headers && payload.includes("503"));
     await expect.poll(refused, { timeout: 5000 }).toBe(true);
     expect(raw.socket.closed).toBe(false);
   });
@@ -497,24 +495,20 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     await expect.poll(left, { timeout: 5000 }).toBe(1);
   });
 
-  test("a client that reads nothing is not read either, however often it asks", async () => {
-    const { port } = await listening();
+  test("a client that reads nothing and asks for ever is given up", async () => {
+    const { port, server } = await listening();
     const raw = new Raw(port);
     raw.socket.pause();
     const ping = frame(FRAME.ping, 0, 0, Buffer.alloc(8));
     const many = Buffer.concat(Array.from({ length: 4000 }, () => ping));
-    // What the kernel holds for both of them is some megabytes.
-    let stuck = false;
-    for (let sent = 0; sent < 200 && !stuck; sent++) {
-      for (let i = 0; i < 15; i++) raw.socket.write(many);
-      await sleep(20);
-      if (raw.socket.writableLength === 0) continue;
-      const before = raw.socket.writableLength;
-      await sleep(300);
-      stuck = raw.socket.writableLength === before;
-    }
-    expect(stuck).toBe(true);
-    expect(raw.socket.closed).toBe(false);
+    for (let i = 0; i < 15; i++) raw.socket.write(many);
+    const left = () =>
+      new Promise((resolve) => {
+        server.getConnections((_, n) => {
+          resolve(n);
+        });
+      });
+    await expect.poll(left, { timeout: 10_000 }).toBe(0);
   });
 
   test("noise does no harm to others", async () => {
