@@ -2,9 +2,12 @@ import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { createApp } from "./app.ts";
+import type { Services } from "./exchange.ts";
 import { drain, HttpServer, type ServerOptions } from "./server.ts";
 import { testService, type TestService } from "./testing.ts";
 import type { ServiceSettings } from "./settings.ts";
+import { Unsent } from "./unsent.ts";
 
 const SETOSA = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
 const JSON_HEADERS = { "content-type": "application/json" };
@@ -17,8 +20,10 @@ afterEach(() => {
 async function listening(
   settings: Partial<Record<keyof ServiceSettings, unknown>> = {},
   options: Partial<ServerOptions> = {},
+  services?: Services,
 ): Promise<TestService & { url: string; port: number; server: HttpServer }> {
-  const service = testService("iris", settings);
+  const made = testService("iris", settings);
+  const service = services ? { ...made, services, app: createApp(services) } : made;
   const server = new HttpServer(service.app, service.services, {
     headerTimeout: 10_000,
     requestTimeout: 30_000,
@@ -129,6 +134,72 @@ describe("HTTP server", () => {
     );
     const header = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
     expect(await conversation(port, (socket) => socket.write(header))).toMatch(/^HTTP\/1.1 431 /);
+  });
+
+  it("refuses a body that comes in crumbs, and holds nothing of it", async () => {
+    const { port, services } = await listening();
+    for (const target of ["/predict", "/predict?q=1"]) {
+      const reply = await conversation(port, (socket) => {
+        socket.write(
+          `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
+        );
+        socket.write("1\r\n \r\n".repeat(5000));
+      });
+      expect(reply).toMatch(/^HTTP\/1.1 400 [^]*chunks of a few bytes/);
+    }
+    expect(services.budget.held).toBe(0);
+  });
+
+  it("answers 503 to a body for which there is no room, and 400 to one nested too deep", async () => {
+    const { url, services } = await listening();
+    const large = " ".repeat(500_000);
+    expect(services.budget.take(0.7 * services.budget.most)).toBe(true);
+    expect(services.budget.take(0.04 * services.budget.most)).toBe(true);
+    const full = await post(`${url}/predict`, JSON.stringify(SETOSA) + large.repeat(2));
+    expect([full.status, full.headers.get("retry-after")]).toEqual([503, "1"]);
+    // What is there in one piece is still taken.
+    expect((await post(`${url}/predict`, JSON.stringify(SETOSA))).status).toBe(200);
+    services.budget.give(0.7 * services.budget.most);
+    services.budget.give(0.04 * services.budget.most);
+    expect((await post(`${url}/predict`, "[".repeat(500_000))).status).toBe(400);
+    expect(services.budget.held).toBeCloseTo(0);
+  });
+
+  it("cuts off who asks for much and takes nothing, and holds nothing for him then", async () => {
+    const service = testService("iris");
+    const services = { ...service.services, unsent: new Unsent(service.services.budget, 500) };
+    const { port } = await listening({}, {}, services);
+    const rows = JSON.stringify(Array.from({ length: 10_000 }, () => SETOSA));
+    const closed = Array.from({ length: 4 }, async () => {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => undefined);
+      socket.pause();
+      const request = `POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${rows.length}\r\n\r\n${rows}`;
+      socket.write(request.repeat(4));
+      await expect.poll(() => services.unsent.count, { timeout: 30_000 }).toBeGreaterThan(0);
+      await expect.poll(() => services.budget.held, { timeout: 30_000 }).toBe(0);
+      socket.destroy();
+    });
+    await Promise.all(closed);
+  });
+
+  it("ignores a wish for another protocol, and refuses a tunnel and methods that are none", async () => {
+    const { port } = await listening();
+    const text = JSON.stringify(SETOSA);
+    const h2c = await conversation(port, (socket) =>
+      socket.write(
+        `POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+      ),
+    );
+    expect(h2c).toMatch(/^HTTP\/1.1 200 [^]*setosa/);
+    const tunnel = await conversation(port, (socket) =>
+      socket.write("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    );
+    expect(tunnel).toMatch(/^HTTP\/1.1 405 [^]*Allow: GET, HEAD, POST/);
+    const small = await conversation(port, (socket) =>
+      socket.write("get /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
+    );
+    expect(small).toMatch(/^HTTP\/1.1 400 [^]*capitals/);
   });
 
   it("serves V2 on the short way, and passes strange targets to the routes", async () => {

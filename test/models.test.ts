@@ -327,10 +327,9 @@ describe("a service that follows the registry", () => {
         { at: expect.any(String) as string, failures: 0 },
       ]);
     }
-    for (const { text } of await service.everywhere("/metrics")) {
-      expect(text).toContain("\nmodel_refused 1\n");
-      expect(text).toContain(`\ninference_model_info{name="other",version="1"`);
-    }
+    const text = await service.metrics();
+    expect(text).toContain("\nmodel_refused 1\n");
+    expect(text).toContain(`\ninference_model_info{name="other",version="1"`);
   });
 
   test("starts a process that was killed with the model that was promoted meanwhile", async () => {
@@ -341,7 +340,7 @@ describe("a service that follows the registry", () => {
     const sizing = chooseSizing(readLimits(), availableParallelism());
     // The processes that have joined, each with its threads.
     const complete = async () => {
-      const metrics = await (await fetch(`${service.url}/metrics`)).text();
+      const metrics = await service.metrics();
       return metrics.includes(`\ninference_threads ${sizing.workers * sizing.threads}\n`);
     };
     await until("all processes serve", complete);

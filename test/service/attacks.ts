@@ -55,7 +55,7 @@ export function inChunksOfOneByte(
   target = "POST /predict",
 ): Promise<number[]> {
   const head = headOf(target, "Transfer-Encoding: chunked\r\nConnection: close\r\n");
-  const chunks = Buffer.from([...body].map((char) => `1\r\n${char}\r\n`).join(""));
+  const chunks = Buffer.from(body.replace(/[^]/g, "1\r\n$&\r\n"));
   const parts = [Buffer.from(head), chunks, Buffer.from("0\r\n\r\n")];
   return Promise.all(Array.from({ length: count }, () => ask(Number(port), hostname, parts)));
 }

@@ -27,6 +27,8 @@ export const removeImage = (): Promise<string> => docker("rmi", "-f", IMAGE);
 export interface Container {
   readonly id: string;
   readonly url: string;
+  /** `GET /metrics` on the listener that the metrics have for themselves. */
+  metrics(): Promise<string>;
   /** Sends SIGTERM, waits, and gives the exit code and all it has logged. */
   stop(): Promise<{ exitCode: number; logs: string }>;
 }
@@ -67,6 +69,7 @@ export async function startContainer(options: {
 }): Promise<Container> {
   const environment = {
     LOG_LEVEL: "error",
+    METRICS_PORT: "9000",
     ...(options.environment?.["MLFLOW_URL"] === undefined
       ? { MODEL_FILE: options.model ? "/model" : "embedded" }
       : {}),
@@ -102,5 +105,7 @@ export async function startContainer(options: {
     const { logs } = await stop();
     throw new Error(`The container did not get ready: ${logs.slice(-2000)}`, { cause: error });
   }
-  return { id, url, stop };
+  const metrics = async (): Promise<string> =>
+    (await fetch(`${url.replace(":8000", ":9000")}/metrics`)).text();
+  return { id, url, metrics, stop };
 }

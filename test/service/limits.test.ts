@@ -98,7 +98,7 @@ describe("in a limited container", () => {
     prefer(process.pid);
     const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
     const cpuSeconds = async (): Promise<number> => {
-      const text = await (await fetch(`${service.url}/metrics`)).text();
+      const text = await service.metrics();
       return Number(/^inference_cpu_seconds ([\d.]+)$/m.exec(text)?.[1]);
     };
     /** Replies, and the CPU that they took: what else the machine does takes time, not CPU. */
@@ -182,19 +182,15 @@ describe("in a limited container", () => {
     const cores = Math.min(2, availableParallelism());
     const service = await startContainer({ cpus: cores, memory: "256m" });
     const count = async (): Promise<string | undefined> => {
-      const text = await (await fetch(`${service.url}/metrics`)).text();
+      const text = await service.metrics();
       expect(text).toContain(`inference_workers ${cores}`);
       return /http_requests_total\{route="\/predict",status="200"\} (\d+)/.exec(text)?.[1];
     };
     // The second starts when the first is up; every connection finds its process by chance.
     await expect
-      .poll(
-        async () =>
-          (await (await fetch(`${service.url}/metrics`)).text()).includes(
-            `inference_threads ${cores}\n`,
-          ),
-        { timeout: 30_000 },
-      )
+      .poll(async () => (await service.metrics()).includes(`inference_threads ${cores}\n`), {
+        timeout: 30_000,
+      })
       .toBe(true);
     for (let i = 0; i < 20; i++) {
       const agent = new Agent({ keepAlive: false });
@@ -211,7 +207,7 @@ describe("in a limited container", () => {
       memory: "80m",
       environment: { LOG_LEVEL: "info" },
     });
-    const metrics = await (await fetch(`${service.url}/metrics`)).text();
+    const metrics = await service.metrics();
     expect(metrics).toContain("inference_limit_cpus 0.2");
     expect(metrics).toContain(`inference_limit_memory_bytes ${80 * 1024 * 1024}`);
     expect(metrics).toContain("inference_threads 1");

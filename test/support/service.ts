@@ -8,6 +8,8 @@ import { freePort } from "../port.ts";
 
 export interface RunningService {
   readonly url: string;
+  /** The metrics of all its processes. */
+  metrics(): Promise<string>;
   /** `GET path`, the body as JSON. */
   get(path: string): Promise<{ status: number; body: Record<string, unknown> }>;
   /** What `GET path` answers to many at once, each on a connection of its own: every different answer. */
@@ -28,7 +30,7 @@ export async function runService(settings: {
   readonly ca?: string;
 }): Promise<RunningService> {
   const folder = await mkdtemp(join(tmpdir(), "service-"));
-  const port = await freePort();
+  const [port, metricsPort] = [await freePort(), await freePort()];
   const { s3, ca, ...given } = settings;
   if (ca !== undefined) await writeFile(join(folder, "ca.pem"), ca);
   if (s3) {
@@ -39,6 +41,7 @@ export async function runService(settings: {
   const content = {
     ...given,
     port,
+    metricsPort,
     secretsFolder: folder,
     registryInterval: "500ms",
     drainDelay: "0ms",
@@ -53,6 +56,9 @@ export async function runService(settings: {
   const url = `http://127.0.0.1:${port}`;
   return {
     url,
+    async metrics() {
+      return (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+    },
     async get(path) {
       const reply = await fetch(url + path);
       return { status: reply.status, body: (await reply.json()) as Record<string, unknown> };
