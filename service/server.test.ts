@@ -161,7 +161,11 @@ describe("HTTP server", () => {
     expect((await post(`${url}/predict`, JSON.stringify(SETOSA))).status).toBe(200);
     services.budget.give(0.7 * services.budget.most);
     services.budget.give(0.04 * services.budget.most);
-    expect((await post(`${url}/predict`, "[".repeat(500_000))).status).toBe(400);
+    const deep = await post(`${url}/predict`, "[".repeat(250_000) + "]".repeat(250_000));
+    expect([deep.status, await deep.text()]).toEqual([
+      400,
+      expect.stringContaining("nested deeper than 64 levels") as string,
+    ]);
     expect(services.budget.held).toBeCloseTo(0);
   });
 
