@@ -44,12 +44,19 @@ export interface InferenceServiceArgs {
 
 /** The keys of a stack that are settings of the service under the same name. */
 type Told =
-  "maxBody" | "maxRows" | "batching" | "logLevel" | "allowContractChange" | "registryInterval";
+  | "maxBody"
+  | "maxRows"
+  | "batching"
+  | "http2"
+  | "logLevel"
+  | "allowContractChange"
+  | "registryInterval";
 
 const serviceSettings = (config: Pick<StackConfig, Told>): Readonly<Record<Told, unknown>> => ({
   maxBody: `${config.maxBody}B`,
   maxRows: config.maxRows,
   batching: config.batching,
+  http2: config.http2,
   logLevel: config.logLevel,
   allowContractChange: config.allowContractChange,
   registryInterval: `${config.registryInterval}ms`,

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Arriving } from "./arriving.ts";
 import { Body } from "./body.ts";
 import type { Budget } from "./budget.ts";
 import type { AccessLog, Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { WatchStatus } from "./model/watch.ts";
 import type { ModelSlot } from "./model/slot.ts";
-import { FAILED, OVERLOADED, problem, tooLarge, type Problem } from "./problem.ts";
+import { FAILED, OVERLOADED, problem, TOO_SLOW, tooLarge, type Problem } from "./problem.ts";
 import type { Unsent } from "./unsent.ts";
 import { REQUEST_BYTES } from "./unsent.ts";
 import { MOST_DEPTH, weigh } from "./weight.ts";
@@ -23,6 +24,8 @@ export interface Services {
   readonly budget: Budget;
   /** What clients over HTTP/1.1 have not taken yet of their replies. */
   readonly unsent: Unsent;
+  /** Those of their bodies that are on their way. */
+  readonly arriving: Arriving;
   /** What the registry's watcher says, where the model comes from one. */
   readonly registry?: (() => WatchStatus) | undefined;
   /** Draining: no longer ready, still answering. Closing: every reply is the last of its connection. */
@@ -208,20 +211,37 @@ export class NodeExchange extends Exchange {
       }
       if (body === undefined) {
         body = new Body(this.services.budget);
-        // The sender may leave in the middle of it.
-        incoming.once("close", () => body?.release());
+        this.#expect(body);
       }
       const wrong = this.#grow(body, chunk);
-      if (wrong === undefined) return;
-      body.release();
-      incoming.removeAllListeners("data").removeAllListeners("end");
-      this.#refuseUnread(wrong);
-      if (wrong === CRUMBS) incoming.socket.destroySoon();
+      if (wrong) this.#giveUp(body, wrong);
     });
     incoming.on("end", () => {
+      if (body) this.services.arriving.delete(body);
       this.handle(only ?? body?.whole() ?? EMPTY);
       body?.release();
     });
+  }
+
+  /** The rest of a body is to come, at a pace; its sender may leave in the middle of it. */
+  #expect(body: Body): void {
+    const { arriving } = this.services;
+    arriving.add(body, () => {
+      this.#giveUp(body, TOO_SLOW);
+    });
+    this.#incoming.once("close", () => {
+      arriving.delete(body);
+      body.release();
+    });
+  }
+
+  #giveUp(body: Body, wrong: Problem): void {
+    this.services.arriving.delete(body);
+    body.release();
+    this.#incoming.removeAllListeners("data").removeAllListeners("end");
+    this.#refuseUnread(wrong);
+    // What is still to come is not worth to be read.
+    if (wrong === CRUMBS || wrong === TOO_SLOW) this.#incoming.socket.destroySoon();
   }
 
   /** What is wrong with the body when this has come, too. */

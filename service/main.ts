@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createApp } from "./app.ts";
+import { Arriving } from "./arriving.ts";
 import { Budget } from "./budget.ts";
 import type { Services } from "./exchange.ts";
 import { readLimits } from "./limits.ts";
@@ -84,6 +85,7 @@ async function start(): Promise<void> {
     maxRows: settings.maxRows,
     budget,
     unsent: new Unsent(budget, settings.requestTimeout),
+    arriving: new Arriving(),
     state,
     registry: follows ? () => team.status() : undefined,
   };

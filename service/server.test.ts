@@ -187,6 +187,29 @@ describe("HTTP server", () => {
     await Promise.all(closed);
   });
 
+  it("answers a body that falls behind before it is there, and reads one that comes at a pace", async () => {
+    const { port } = await listening();
+    const head = (length: number) =>
+      `POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
+    let drip: NodeJS.Timeout | undefined;
+    const slow = conversation(port, (socket) => {
+      socket.write(`${head(900_000)}${"[".padEnd(8000)}`);
+      drip = setInterval(() => socket.write(" "), 100);
+    });
+    const body = JSON.stringify(SETOSA);
+    const steady = conversation(port, (socket) => {
+      socket.write(`${head(body.length + 60_000)}${body}`);
+      let parts = 0;
+      const more = setInterval(() => {
+        socket.write(" ".repeat(1000));
+        if (++parts === 60) clearInterval(more);
+      }, 100);
+    });
+    expect(await slow).toMatch(/^HTTP\/1.1 408 /);
+    clearInterval(drip);
+    expect(await steady).toMatch(/^HTTP\/1.1 200 /);
+  });
+
   it("ignores a wish for another protocol, and refuses a tunnel and methods that are none", async () => {
     const { port } = await listening();
     const text = JSON.stringify(SETOSA);

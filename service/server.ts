@@ -127,6 +127,7 @@ export class HttpServer extends NetServer {
     const sweep = setInterval(() => {
       const now = performance.now();
       services.unsent.sweep(now);
+      services.arriving.sweep(now);
       for (const connection of this.#multiplexed) connection.sweep(now);
     }, 1000).unref();
     this.once("close", () => {

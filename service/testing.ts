@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApp, type App } from "./app.ts";
+import { Arriving } from "./arriving.ts";
 import { Budget } from "./budget.ts";
 import type { Services } from "./exchange.ts";
 import { AccessLog, createLogger } from "./log.ts";
@@ -80,6 +81,7 @@ export function testService(
     maxRows,
     budget,
     unsent: new Unsent(budget, rest.requestTimeout),
+    arriving: new Arriving(),
     state: { draining: false, closing: false },
   };
   if (model !== undefined) slot.put(typeof model === "string" ? testModel(model) : model);

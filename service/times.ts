@@ -16,3 +16,14 @@ export const graceFor = (
   requestTimeout: number = requestTimeoutFor(deadline),
   drainDelay: number = DRAIN_DELAY_MS,
 ): number => drainDelay + Math.max(deadline, requestTimeout) + ANSWER_MS;
+
+/**
+ * A body that is on its way keeps a place at the gateway from others: after a moment it has to come at a
+ * pace that any line has, 8 kB a second.
+ */
+const PACE_AFTER_MS = 3000;
+const PACE_BYTES_PER_MS = 8;
+
+/** Whether a body of which so many bytes came in so many ms comes too slowly. */
+export const fallsBehind = (bytes: number, ms: number): boolean =>
+  bytes < (ms - PACE_AFTER_MS) * PACE_BYTES_PER_MS;

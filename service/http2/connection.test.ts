@@ -451,6 +451,22 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     expect(raw.socket.closed).toBe(false);
   });
 
+  test("a body that falls behind is answered, and the others are not held up", async () => {
+    const { port, session } = await listening();
+    const raw = new Raw(port);
+    raw.socket.write(Buffer.concat([open(1), frame(FRAME.data, 0, 1, Buffer.alloc(8000, " "))]));
+    const drip = setInterval(
+      () => raw.socket.write(frame(FRAME.data, 0, 1, Buffer.from(" "))),
+      100,
+    );
+    const refused = (): boolean =>
+      raw.frames().some(({ type, payload }) => type === FRAME.headers && payload.includes("408"));
+    await expect.poll(refused, { timeout: 20_000 }).toBe(true);
+    clearInterval(drip);
+    expect((await ask(session, PREDICT, BODY)).status).toBe(200);
+    expect(raw.socket.closed).toBe(false);
+  });
+
   test("who leaves and goes on asking is not listened to, and is closed at last", async () => {
     const { port, server } = await listening({}, { headerTimeout: 200, requestTimeout: 300 });
     const raw = new Raw(port);

@@ -3,6 +3,7 @@
 // written together: one system call each, for dozens of requests.
 import type { Socket } from "node:net";
 import type { Budget } from "../budget.ts";
+import { fallsBehind } from "../times.ts";
 import { Allowance } from "./allowance.ts";
 import { ConnectionError } from "./errors.ts";
 import {
@@ -152,8 +153,11 @@ export class Connection {
     for (const stream of this.#streams.all()) {
       if (this.#streams.blocked.has(stream)) {
         if (now - stream.blockedAt > requestTimeout) this.#streams.abort(stream, ERROR.cancel);
-      } else if (!stream.ended && now - stream.openedAt > requestTimeout) {
-        this.#requests.onTooSlow(stream);
+      } else if (!stream.ended) {
+        const ms = now - stream.openedAt;
+        if (ms > requestTimeout || fallsBehind(stream.received, ms)) {
+          this.#requests.onTooSlow(stream);
+        }
       }
     }
     if (this.#streams.wasUsed()) this.#busyAt = now;
