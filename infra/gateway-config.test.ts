@@ -96,6 +96,18 @@ test("asks for no more of a reply than it has room for: who does not read holds 
   expect(lines).toContain("tune.h2.be.initial-window-size 12288");
 });
 
+test.each([
+  [1, 256, 100],
+  [2, 256, 4],
+  [2, 96, 100],
+])(
+  "with %s cpus and %i MB has %i requests at most on a connection, that all processes have some",
+  (cpus, memory, most) => {
+    const text = gatewayConfig({ serviceName: "inference", deadline: 10_000, cpus, memory });
+    expect(text).toContain(`tune.h2.be.max-concurrent-streams ${most}\n`);
+  },
+);
+
 test("leaves places to other addresses, and the engine's port proxy alive", () => {
   expect(lines).toContain("tcp-request connection reject if { sc0_conn_cur gt 10500 }");
   expect(lines).toContain(

@@ -1,4 +1,4 @@
-import { bodiesAtOnce, largeAtOnce, USUAL_BODY } from "../service/sizing.ts";
+import { bodiesAtOnce, largeAtOnce, streamsOfGateway, USUAL_BODY } from "../service/sizing.ts";
 import { ANSWER_MS } from "../service/times.ts";
 import { pathsAcl, servicePaths, type Paths } from "./gateway-paths.ts";
 import type { Bytes, Cpus, MiB, Milliseconds } from "./units.ts";
@@ -175,6 +175,7 @@ export function gatewayConfig(settings: GatewaySettings): string {
   # No more of a reply is asked for than there is room for it: a client that does not read would
   # otherwise hold up all the others whose replies come on the same connection.
   tune.h2.be.initial-window-size ${windowBytes}
+  tune.h2.be.max-concurrent-streams ${streamsOfGateway(memory, cpus)}
   # Paths are normalised, which HAProxy still calls experimental.
   expose-experimental-directives
   stats socket /run/haproxy/admin.sock mode 600 level admin

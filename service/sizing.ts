@@ -74,6 +74,19 @@ export const bodiesAtOnce = (memoryMB: number, cpus: number): number => {
   return Math.max(2, Math.min(16, Math.floor((memoryMB / mostWorkers(cpus) - LEAST_MB) / each)));
 };
 
+/**
+ * Requests at once on a connection of HTTP/2. More than a gateway has there before it hears of it: HAProxy
+ * sends up to 100 that it has by then, whatever it is told meanwhile.
+ */
+const MOST_STREAMS = 256;
+
+/**
+ * Requests at once that a gateway had best keep to on a connection: the kernel spreads connections over
+ * processes, so on one with many streams one process would have all the work.
+ */
+export const streamsOfGateway = (memoryMB: number, cpus: number): number =>
+  chooseSizing({ cpus, memoryBytes: memoryMB * MB }, cpus).workers > 1 ? 4 : 100;
+
 /** CPU time from the start until it is ready, s: 0.4 to 0.8 were measured, and machines differ. */
 export const START_CPU_SECONDS = 2;
 /** A connection's cost in kernel and heap, with the headers of a request in it. */
@@ -93,8 +106,6 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
   const byMemory = memoryMB === undefined ? Infinity : Math.floor(memoryMB / 96);
   const workers = Math.max(1, Math.min(mostWorkers(cpus), byMemory));
   const threads = Math.max(1, Math.floor(cpus / workers));
-  // The kernel spreads connections over processes: on one with many streams one process has all the work.
-  const maxStreams = workers > 1 ? 4 : 256;
   if (memoryMB === undefined) {
     return {
       workers,
@@ -102,7 +113,7 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
       oldSpaceMB: undefined,
       semiSpaceMB: undefined,
       maxConnections: 20_000,
-      maxStreams,
+      maxStreams: MOST_STREAMS,
       outsideBytes: 512 * MB,
       requestBytes: 1024 * MB,
     };
@@ -118,7 +129,7 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
     oldSpaceMB,
     semiSpaceMB,
     maxConnections: Math.min(20_000, Math.floor((forSockets * 1024) / CONNECTION_KB)),
-    maxStreams,
+    maxStreams: MOST_STREAMS,
     outsideBytes: Math.floor(FOR_REQUESTS * Math.max(8, oldSpaceMB - OWN_HEAP_MB) * MB),
     requestBytes: Math.floor(0.4 * oldSpaceMB * MB),
   };
