@@ -12,6 +12,7 @@ import { pacer } from "../../service/pace.ts";
 import { HttpServer } from "../../service/server.ts";
 import { readSettings } from "../../service/settings.ts";
 import { chooseSizing } from "../../service/sizing.ts";
+import { Unsent } from "../../service/unsent.ts";
 
 /** Takes a connection of the protocol, with what has been read of it. */
 export type Speak = (socket: Socket, first: Buffer) => void;
@@ -29,18 +30,19 @@ export function serveInstead(
   const sizing = chooseSizing(limits, 1);
   const log = createLogger(settings.logLevel);
   const metrics = new Metrics(limits, sizing, settings.image);
-  const slot = new ModelSlot({ ...settings, observer: metrics, rest: pacer(limits.cpus) });
+  const slot = new ModelSlot({ ...settings, observer: metrics, idle: pacer(limits.cpus) });
   metrics.watch(slot);
   slot.put(loadModel("/app/models/iris", { name: "iris" }, { threads: sizing.threads }));
+  const budget = new Budget(sizing.outsideBytes);
   const services: Services = {
     slot,
     metrics,
-    exposition: () => metrics.registry.metrics(),
     log,
     access: new AccessLog(log),
     maxBody: settings.maxBody,
     maxRows: settings.maxRows,
-    budget: new Budget(sizing.outsideBytes),
+    budget,
+    unsent: new Unsent(budget, settings.requestTimeout),
     state: { draining: false, closing: false },
   };
   process.on("SIGTERM", () => process.exit(0));

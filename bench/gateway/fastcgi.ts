@@ -83,8 +83,8 @@ class FastCgiExchange extends Exchange {
     return this.#request.aborted || this.#connection.socket.destroyed;
   }
 
-  protected traceparent(): string | undefined {
-    return this.#params.get("HTTP_TRACEPARENT");
+  header(name: string): string | undefined {
+    return this.#params.get(`HTTP_${name.toUpperCase().replaceAll("-", "_")}`);
   }
 
   protected send(status: number, type: string, body: string, headers: Headers | undefined): void {

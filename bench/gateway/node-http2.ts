@@ -44,8 +44,8 @@ class NodeHttp2Exchange extends Exchange {
     return this.#stream.destroyed;
   }
 
-  protected traceparent(): string | undefined {
-    return this.#headers["traceparent"];
+  header(name: string): string | undefined {
+    return this.#headers[name];
   }
 
   protected send(status: number, type: string, body: string, headers: Headers | undefined): void {
