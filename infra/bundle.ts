@@ -74,12 +74,17 @@ export async function bundle(source: string): Promise<BuildContext> {
 export const contextFolder = ({ dir }: Pick<BuildContext, "dir">): string =>
   join(root, "infra", dir);
 
-/** One file of a program, as text that Node takes on its standard input. @throws UserError */
-export async function bundleScript(source: string): Promise<string> {
+/**
+ * One file of a program, as text that Node takes on its standard input.
+ * @param external packages that are there where it runs
+ * @throws UserError
+ */
+export async function bundleScript(source: string, external: string[] = []): Promise<string> {
   try {
     const { outputFiles } = await build({
       entryPoints: [join(root, source)],
       ...forNode,
+      external,
       write: false,
     });
     return outputFiles[0]?.text ?? "";
