@@ -1,6 +1,7 @@
 // The service with another protocol towards its gateway: its model, its batches, its metrics.
 import { createServer, type Socket } from "node:net";
 import { createApp, type App } from "../../service/app.ts";
+import { Arriving } from "../../service/arriving.ts";
 import { Budget } from "../../service/budget.ts";
 import type { Services } from "../../service/exchange.ts";
 import { readLimits } from "../../service/limits.ts";
@@ -43,6 +44,7 @@ export function serveInstead(
     maxRows: settings.maxRows,
     budget,
     unsent: new Unsent(budget, settings.requestTimeout),
+    arriving: new Arriving(),
     state: { draining: false, closing: false },
   };
   process.on("SIGTERM", () => process.exit(0));
