@@ -43,7 +43,7 @@ export const patience = (deadline: Milliseconds): { timeout?: number } => {
  */
 export class LoadTest extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
-  /** What the UI asks for beyond loopback. */
+  /** What the page asks for: of the network's containers, and of everybody where it is bound beyond loopback. */
   readonly token: pulumi.Output<string>;
 
   constructor(name: string, args: LoadTestArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -52,30 +52,31 @@ export class LoadTest extends pulumi.ComponentResource {
     const child = { parent: this };
     const secret = randomSecret(`${name}-secret`, child);
     this.token = randomSecret(`${name}-token`, child);
-    const guarded = !isLoopback(config.bind);
 
     const settings = pulumi.jsonStringify({
       target: args.target,
       masterAddress: pulumi.interpolate`${network.loadtestName}:${workerPort}`,
       secretFile: `${folder}/secret`,
-      ...(guarded ? { tokenFile: `${folder}/token` } : {}),
+      tokenFile: `${folder}/token`,
+      // Replicas run other people's models, and a network may be shared: only the host's own loopback is
+      // nobody else's.
+      tokenFor: isLoopback(config.bind) ? "containers" : "everybody",
       runsDir: "/runs",
       ...patience(config.deadline),
       stack: { name: stack.name, platform: config.platform },
       scrape: { dns: network.serviceName, port: servicePort, metricsPort },
       listen: { host: "0.0.0.0", port: masterPort, workerPort },
-      allowedHosts: [network.loadtestName],
     });
     const files: WorkloadFile[] = [
       { path: `${folder}/settings.json`, content: settings },
       { path: `${folder}/secret`, content: secret },
-      ...(guarded ? [{ path: `${folder}/token`, content: this.token }] : []),
     ];
+    const token = { path: `${folder}/token`, content: this.token };
     const process = (role: "master" | "worker") => ({
       stack,
       image: args.image,
       command: ["node", "/app/main.mjs", role, "--settings", `${folder}/settings.json`],
-      files,
+      files: role === "master" ? [...files, token] : files,
       networks: [{ network, ...(role === "master" ? { alias: network.loadtestName } : {}) }],
       stopGraceSeconds: 10,
     });

@@ -249,20 +249,17 @@ describe("the declared dev stack", () => {
     }
   });
 
-  test("asks for a token beyond loopback, and for none on it", async () => {
-    const files = () =>
-      of("command:local:Command").find(({ name }) => name === "loadtest-files-write")?.inputs[
-        "stdin"
-      ];
-    await declare();
-    expect(JSON.stringify(files())).not.toContain(
-      Buffer.from("loadtest-token-stdout").toString("base64"),
-    );
-    declared = [];
-    await declare({ bind: "0.0.0.0" });
-    expect(JSON.stringify(files())).toContain(
-      Buffer.from("loadtest-token-stdout").toString("base64"),
-    );
+  test.each([
+    ["on loopback", {}, "containers"],
+    ["on loopback, in somebody's network", { network: "testnet" }, "containers"],
+    ["beyond loopback", { bind: "0.0.0.0" }, "everybody"],
+  ])("the load test %s asks for its token", async (_, config, tokenFor) => {
+    await declare(config);
+    const { token, "settings.json": settings = "{}" } = files("loadtest");
+    expect(token).toBe("loadtest-token-stdout");
+    expect(JSON.parse(settings)).toMatchObject({ tokenFile: "/run/loadtest/token", tokenFor });
+    // Those who send the load have no use for it.
+    expect(files("loadtest-worker")).not.toHaveProperty("token");
   });
 
   test("tells a replica which image it runs in, and the load test nothing of it", async () => {

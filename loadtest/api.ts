@@ -23,8 +23,9 @@
 //   GET /api/capacity        ToldSearch of the search that goes on, or of the last one; or null
 // Access
 //   GET /healthz             200 always
-//   Beyond loopback all but /healthz need the token: `Authorization: Bearer TOKEN`, or the cookie
-//   that POST /login (field `token`) sets; GET / without it is the page that asks for the token.
+//   All but /healthz need the token, `Authorization: Bearer TOKEN` or the cookie that POST /login (field
+//   `token`) sets: of other containers always, of everybody where the page is bound beyond loopback.
+//   GET / without it is the page that asks for the token.
 //   Requests that change something are refused (403) when Host, Origin or Sec-Fetch-Site say that
 //   another site made the browser send them; scripts, which send none of the latter, may.
 import type { StackFacts } from "./events.ts";

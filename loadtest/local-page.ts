@@ -1,12 +1,11 @@
 // A local run with a page beside it, as Locust has one without --headless: it starts at once or when
 // somebody says so there, and more runs may follow until the command is told to end.
 import { randomBytes } from "node:crypto";
-import { hostname, networkInterfaces } from "node:os";
-import { createAdaptorServer } from "@hono/node-server";
 import { Console, onInterrupt } from "./console.ts";
 import type { Flags } from "./flags.ts";
 import { Master } from "./master.ts";
 import { createApp } from "./server/app.ts";
+import { pageServer } from "./server/listen.ts";
 import { RunStore } from "./server/runs.ts";
 import { UserError } from "./units.ts";
 import { localWorkers } from "./workers/local.ts";
@@ -14,15 +13,6 @@ import { localWorkers } from "./workers/local.ts";
 type PageFlags = Flags & { page: NonNullable<Flags["page"]> };
 
 const isLoopback = (host: string): boolean => /^(localhost|127\.|::1$)/.test(host);
-
-/** Names under which a page that listens on `host` may be opened. */
-const namesOf = (host: string): string[] =>
-  host === "0.0.0.0" || host === "::"
-    ? [
-        hostname().toLowerCase(),
-        ...Object.values(networkInterfaces()).flatMap((list) => list?.map(nameOf) ?? []),
-      ]
-    : [nameOf({ address: host })];
 
 const nameOf = ({ address }: { address: string }): string =>
   address.includes(":") ? `[${address}]` : address;
@@ -76,11 +66,10 @@ export async function runWithPage(
   const app = createApp({
     master,
     driveKey: randomBytes(18).toString("base64url"),
-    allowedHosts: namesOf(page.host),
     token,
     form: { ...form, host: target },
   });
-  const server = createAdaptorServer({ fetch: app.fetch });
+  const server = pageServer(app);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen({ host: page.host, port: page.port }, resolve);
   }).catch((error: unknown) => {
@@ -124,7 +113,7 @@ export async function runWithPage(
     master.close();
     workers.close();
     server.close();
-    if ("closeAllConnections" in server) server.closeAllConnections();
+    server.closeAllConnections();
   }
   return status;
 }

@@ -2,7 +2,6 @@
 import { randomUUID } from "node:crypto";
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
-import { createAdaptorServer } from "@hono/node-server";
 import { Console, onInterrupt } from "./console.ts";
 import { drive, driveKeyOf, readSecret, tell } from "./drive.ts";
 import { exitHelp, flagHelp, pageHelp, parseFlags } from "./flags.ts";
@@ -12,6 +11,8 @@ import { Run } from "./run.ts";
 import { prepare } from "./scenario/prepare.ts";
 import { readOwnRows } from "./scenario/rows.ts";
 import { createApp } from "./server/app.ts";
+import { isFromHost } from "./server/from-host.ts";
+import { pageServer } from "./server/listen.ts";
 import { RunStore } from "./server/runs.ts";
 import { Scraper } from "./server/scrape.ts";
 import { readSettings, type Settings } from "./settings.ts";
@@ -127,11 +128,11 @@ async function master(settings: Settings): Promise<void> {
   const app = createApp({
     master: theMaster,
     driveKey: driveKeyOf(secret),
-    allowedHosts: settings.allowedHosts,
     token,
+    ...(settings.tokenFor === "containers" ? { exempt: isFromHost } : {}),
   });
   await pool.listen().catch(portInUse);
-  const server = createAdaptorServer({ fetch: app.fetch });
+  const server = pageServer(app);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen({ host, port }, resolve);
   }).catch(portInUse);

@@ -20,8 +20,6 @@ const schema = z.strictObject({
   target: url,
   /** Origins a run may load beside `target`; "*" allows any. */
   allowedTargets: z.array(z.union([url, z.literal("*")])).default([]),
-  /** Names, beside loopback's, under which the page may be opened without a token (its Host header). */
-  allowedHosts: z.array(z.string()).default([]),
   /** Workers: "host:port" of the master. */
   masterAddress: z
     .string()
@@ -31,6 +29,8 @@ const schema = z.strictObject({
   secretFile: path,
   /** File with the token the page and its routes require; without it they require none. */
   tokenFile: path.optional(),
+  /** Of whom: everybody; or the network's other containers, but not the host where the page is published. */
+  tokenFor: z.enum(["everybody", "containers"]).default("everybody"),
   /** Folder in which finished runs are kept; in memory without it. */
   runsDir: path.optional(),
   /** Engine processes of one worker container; one for each whole core unless told. */

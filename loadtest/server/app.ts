@@ -1,7 +1,8 @@
 // The master's routes; api.ts lists them. Made here, listened to elsewhere: tests need no port.
+import type { IncomingMessage } from "node:http";
 import { Hono, type Context } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { streamSSE } from "hono/streaming";
+import { parseBody } from "hono/utils/body";
 import { z } from "zod";
 import type { ServerState, SwarmForm, SwarmReply } from "../api.ts";
 import type { Ended, RunEvent, RunView } from "../events.ts";
@@ -15,7 +16,8 @@ import { NotYet } from "../scenario/prepare.ts";
 import { UserError } from "../units.ts";
 import { pageAssets } from "../ui/assets.ts";
 import { pageDocument } from "../ui/document.ts";
-import { cookieName, judgeRequest, sameSecret, type GuardOptions } from "./guard.ts";
+import { Bodies, Refused } from "./bodies.ts";
+import { judgeRequest, sameSecret, tokenCookie, type GuardOptions } from "./guard.ts";
 import * as locust from "./locust.ts";
 
 export interface AppOptions extends GuardOptions {
@@ -27,7 +29,29 @@ export interface AppOptions extends GuardOptions {
 }
 
 const maxListeners = 100;
-const maxBody = 64 * 1024 * 1024;
+/** Events that a listener may be behind; one that does not keep up begins anew by itself. */
+const maxBehind = 20_000;
+
+const kB = 1024;
+const mB = 1024 * kB;
+/** Most bytes of all bodies at once: a run's are held three or four times over while it begins. */
+const allBodies = 64 * mB;
+/** Most bytes of a body. */
+const usualBody = 64 * kB;
+const loginBody = 4 * kB;
+
+/** What is posted by the stack's own command alone, with people's own rows, their code, or a whole search. */
+const ownCommand: Partial<Record<string, { most: number; why: string }>> = {
+  "/api/capacity": { most: 16 * mB, why: "Only the stack's own search may tell this." },
+  "/api/runs": { most: 60 * mB, why: "Use POST /swarm." },
+  "/api/runs/try": { most: 60 * mB, why: "Only the stack's own command may ask this." },
+};
+
+/** What a request brings with it, here as Node has it and as routes need it. */
+interface Env {
+  Bindings: { incoming?: IncomingMessage };
+  Variables: { body: Buffer };
+}
 
 /** The start form's fields under the names of flags. */
 const flagOf: Record<keyof SwarmForm, string> = {
@@ -47,7 +71,7 @@ const flagOf: Record<keyof SwarmForm, string> = {
 export function parseSwarm(form: Record<string, unknown>): RunRequest {
   const texts: Record<string, string> = {};
   for (const [field, value] of Object.entries(form)) {
-    const flag = flagOf[field as keyof SwarmForm] as string | undefined;
+    const flag = Object.hasOwn(flagOf, field) ? flagOf[field as keyof SwarmForm] : undefined;
     // Locust's own form sends more than this (user classes, shapes): left aside, as Locust does.
     if (flag === undefined || (typeof value !== "string" && typeof value !== "number")) continue;
     if (value !== "") texts[flag] = String(value);
@@ -62,48 +86,72 @@ export function parseSwarm(form: Record<string, unknown>): RunRequest {
   );
 }
 
-export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions): Hono {
-  const app = new Hono();
+export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions): Hono<Env> {
+  const app = new Hono<Env>();
   const { recorder } = master;
   const { runs } = master.options;
+  const bodies = new Bodies(allBodies);
 
   app.use(async (c, next) => {
     const verdict = judgeRequest(
-      { method: c.req.method, path: c.req.path, header: (name) => c.req.header(name) },
+      {
+        method: c.req.method,
+        path: c.req.path,
+        header: (name) => c.req.header(name),
+        from: addressOf(c),
+      },
       guard,
     );
     if (!verdict.ok) return c.json({ success: false, message: verdict.message }, verdict.status);
-    await next();
+    // Before there is a reply: afterwards it would be copied.
     c.header("cache-control", "no-store");
     c.header("x-content-type-options", "nosniff");
+    await next();
     return undefined;
   });
-  app.use(bodyLimit({ maxSize: maxBody }));
+  // Who may send it, then how large it is, then the body.
+  app.use(async (c, next) => {
+    const { method, path } = c.req;
+    const own = method === "POST" ? ownCommand[path] : undefined;
+    if (own !== undefined && !sameSecret(c.req.header("x-drive-key") ?? "", driveKey)) {
+      throw new Refused(403, own.why);
+    }
+    const most = own?.most ?? (path === "/login" ? loginBody : usualBody);
+    await bodies.with(c.req.raw, most, async (body) => {
+      c.set("body", body);
+      await next();
+    });
+  });
   app.onError((error, c) => {
     if (error instanceof UserError) {
       const reply: SwarmReply = { success: false, message: error.message };
-      return c.json(reply, error instanceof Busy ? 409 : error instanceof NotYet ? 503 : 400);
+      if (error instanceof Refused && error.status === 503) c.header("retry-after", "1");
+      return c.json(reply, statusOf(error));
     }
     master.options.log(`${c.req.method} ${c.req.path}: ${error.stack ?? error.message}`);
     return c.json({ success: false, message: "The load test's master failed at this." }, 500);
   });
 
   app.get("/healthz", (c) => c.text("ok\n"));
+  // Made once: who may not see anything else may still ask for it, again and again.
+  let page: Promise<{ bytes: Uint8Array<ArrayBuffer>; csp: string }> | undefined;
   app.get("/", async (c) => {
-    const { html, csp } = pageDocument(await pageAssets(), { kind: "live" });
+    page ??= pageAssets().then((assets) => {
+      const { html, csp } = pageDocument(assets, { kind: "live" });
+      return { bytes: new TextEncoder().encode(html), csp };
+    });
+    const { bytes, csp } = await page;
     c.header("content-security-policy", csp);
     c.header("referrer-policy", "no-referrer");
-    return c.html(html);
+    c.header("content-type", "text/html; charset=UTF-8");
+    return c.body(bytes);
   });
   app.post("/login", async (c) => {
     const token = (await fields(c))["token"];
     if (guard.token === null || typeof token !== "string" || !sameSecret(token, guard.token)) {
       return c.json({ success: false, message: "That is not the token." }, 401);
     }
-    c.header(
-      "set-cookie",
-      `${cookieName}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/`,
-    );
+    c.header("set-cookie", `${tokenCookie(token)}; HttpOnly; SameSite=Strict; Path=/`);
     return c.json({ success: true, message: "" });
   });
 
@@ -114,23 +162,26 @@ export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions)
       defaults: { ...defaults(master.options.target, master.options.timeout), ...form },
       targets: [master.options.target, ...master.options.allowedTargets],
       workers: master.options.workers().length,
-      token: guard.token !== null,
+      token: guard.token !== null && guard.exempt?.(addressOf(c)) !== true,
     };
     return c.json(state);
   });
   app.get("/api/events", (c) => {
     if (recorder.listeners >= maxListeners) return c.text("too many listeners", 503);
     c.header("x-accel-buffering", "no");
+    // Nobody would ever end a stream that nobody reads.
+    if (c.req.method === "HEAD") return c.body(null, 200, { "content-type": "text/event-stream" });
     return streamSSE(c, async (stream) => {
       // What comes while the past is being sent waits behind it.
       const queue: RunEvent[] = [...recorder.events];
       let wake = (): void => undefined;
       const unlisten = recorder.listen((event) => {
-        queue.push(event);
+        if (queue.push(event) > maxBehind) stream.abort();
         wake();
       });
       stream.onAbort(() => {
         unlisten();
+        queue.length = 0;
         wake();
       });
       try {
@@ -138,8 +189,6 @@ export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions)
           const event = queue.shift();
           if (event !== undefined) await stream.writeSSE({ data: JSON.stringify(event) });
           else await new Promise<void>((resolve) => (wake = resolve));
-          // A reader that does not keep up begins anew by itself.
-          if (queue.length > 20_000) break;
         }
       } finally {
         unlisten();
@@ -220,45 +269,44 @@ export function createApp({ master, driveKey, form = {}, ...guard }: AppOptions)
   app.delete("/api/runs/:id", (c) =>
     runs.remove(c.req.param("id")) ? c.json({ success: true, message: "" }) : noSuchRun(c),
   );
-  const fromOwnCommand = (c: Context): boolean =>
-    sameSecret(c.req.header("x-drive-key") ?? "", driveKey);
   app.get("/api/capacity", (c) => c.json(recorder.view.capacity ?? null));
-  app.post("/api/capacity", async (c) => {
-    if (!fromOwnCommand(c)) {
-      return c.json({ success: false, message: "Only the stack's own search may tell this." }, 403);
-    }
-    const search = toldSearch.safeParse(await c.req.json().catch(() => null));
+  app.post("/api/capacity", (c) => {
+    const search = toldSearch.safeParse(jsonObject(c));
     if (!search.success) throw new UserError(z.prettifyError(search.error));
     recorder.add({ type: "capacity", search: search.data });
     return c.json({ success: true, message: "" });
   });
   app.post("/api/runs", async (c) => {
-    // A request here may carry code for the workers: only the stack's own command may send it.
-    if (!fromOwnCommand(c)) {
-      return c.json({ success: false, message: "Use POST /swarm." }, 403);
-    }
-    const run = await master.start(await c.req.json<RunRequest>());
+    const run = await master.start(jsonObject(c) as unknown as RunRequest);
     return c.json({ success: true, message: "", run: run.id });
   });
   app.post("/api/runs/try", async (c) => {
-    if (!fromOwnCommand(c)) {
-      return c.json({ success: false, message: "Only the stack's own command may ask this." }, 403);
-    }
-    await master.prepare(await c.req.json<RunRequest>());
+    await master.prepare(jsonObject(c) as unknown as RunRequest);
     return c.json({ success: true, message: "" });
   });
   return app;
 }
 
+const statusOf = (error: UserError): 400 | 403 | 409 | 413 | 503 =>
+  error instanceof Refused
+    ? error.status
+    : error instanceof Busy
+      ? 409
+      : error instanceof NotYet
+        ? 503
+        : 400;
+
+const addressOf = (c: Context<Env>): string | undefined => c.env.incoming?.socket.remoteAddress;
+
 type Source = (
-  c: Context,
+  c: Context<Env>,
 ) => { view: RunView; events: readonly RunEvent[]; numbers: Ended | null } | null;
 
-const noSuchRun = (c: Context): Response =>
+const noSuchRun = (c: Context<Env>): Response =>
   c.json({ success: false, message: "There is no such run." }, 404);
 
 function serveNumbers(
-  app: Hono,
+  app: Hono<Env>,
   source: Source,
   paths: Record<"requests" | "history" | "failures" | "exceptions" | "json" | "report", string>,
 ): void {
@@ -298,16 +346,32 @@ function serveNumbers(
 const stamp = ({ started }: RunView): string =>
   new Date((started?.at ?? 0) * 1000).toISOString().slice(0, 19).replace(/[:T]/g, "-");
 
-/** A body of form fields or JSON. Throws UserError. */
-async function fields(c: Context): Promise<Record<string, unknown>> {
-  if ((c.req.header("content-type") ?? "").includes("json")) {
-    const body: unknown = await c.req.json().catch(() => null);
-    if (typeof body !== "object" || body === null || Array.isArray(body)) {
-      throw new UserError("The body is not a JSON object.");
-    }
-    return body as Record<string, unknown>;
+/** A body that is a JSON object. Throws UserError. */
+function jsonObject(c: Context<Env>): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(c.var.body.toString("utf8"));
+  } catch {
+    // Said below.
   }
-  return c.req.parseBody();
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new UserError("The body is not a JSON object.");
+  }
+  return value as Record<string, unknown>;
+}
+
+/** A body of form fields or JSON. Throws UserError. */
+async function fields(c: Context<Env>): Promise<Record<string, unknown>> {
+  const type = c.req.header("content-type") ?? "";
+  if (type.includes("json")) return jsonObject(c);
+  const body = new Uint8Array(c.var.body);
+  try {
+    return await parseBody(
+      new Request(c.req.url, { method: "POST", headers: { "content-type": type }, body }),
+    );
+  } catch {
+    throw new UserError("The body is not a form, though its content type says so.");
+  }
 }
 
 const defaults = (host: string, timeout = usualTimeout): Required<SwarmForm> => ({

@@ -1,14 +1,15 @@
 // Who may ask what. Pages of other sites reach a port on loopback through the reader's browser:
 // the Host header tells a rebound name, Origin and Sec-Fetch-Site tell a foreign page. Scripts send
-// neither of the latter and are let through. Where a token is asked for, any name will do: under a rebound
-// one the browser has no cookie to send.
+// neither of the latter and are let through. Who knows the token may use any name: under a rebound one
+// the browser has no cookie to send. Nothing of a body is read before this has been asked.
 import { createHash, timingSafeEqual } from "node:crypto";
+import { isIPv4 } from "node:net";
 
 export interface GuardOptions {
-  /** Names, beside loopback's, under which the master may be addressed without a token. */
-  allowedHosts: readonly string[];
-  /** Required when given. */
+  /** What callers must know; null where they need not know anything. */
   token: string | null;
+  /** Whether who calls from an address needs no token; nobody unless told. */
+  exempt?: (address: string | undefined) => boolean;
 }
 
 /** The parts of a request that are judged; header names in lower case. */
@@ -16,16 +17,32 @@ export interface Asked {
   method: string;
   path: string;
   header: (name: string) => string | undefined;
+  /** Address of who asks, where it is known. */
+  from: string | undefined;
 }
 
 export type Verdict = { ok: true } | { ok: false; status: 401 | 403; message: string };
 
-const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+/**
+ * Whether a Host header is a name, or an address as URLs write it, perhaps with a port. Everything else
+ * (127.1, 127.999.1.1, me@here, a port of 99999) some parsers read in one way and some in another.
+ */
+export function isHost(host: string): boolean {
+  const url = `http://${host}/`;
+  if (!/^[\w.:[\]-]+$/.test(host)) return false;
+  return URL.canParse(url) && new URL(url).host === host.toLowerCase().replace(/:80$/, "");
+}
 
-/** The name in a Host header, without its port. */
-export const hostName = (host: string): string => host.replace(/:\d+$/, "").toLowerCase();
+/** Whether a Host header names the machine that it is sent on. */
+function isLoopback(host: string): boolean {
+  const name = host.replace(/:\d+$/, "").toLowerCase();
+  return name === "localhost" || name === "[::1]" || (isIPv4(name) && name.startsWith("127."));
+}
 
-export const cookieName = "loadtest_token";
+const cookieName = "loadtest_token";
+
+/** The cookie that shows the token. */
+export const tokenCookie = (token: string): string => `${cookieName}=${encodeURIComponent(token)}`;
 
 /** Whether two secrets are the same, in a time that tells nothing. */
 export function sameSecret(a: string, b: string): boolean {
@@ -33,47 +50,50 @@ export function sameSecret(a: string, b: string): boolean {
   return timingSafeEqual(hash(a), hash(b));
 }
 
-export function tokenOf({ header }: Asked): string | undefined {
-  const bearer = /^Bearer (.+)$/.exec(header("authorization") ?? "")?.[1];
-  if (bearer !== undefined) return bearer;
-  const cookie = (header("cookie") ?? "")
-    .split(";")
-    .map((part) => part.trim())
-    .find((part) => part.startsWith(`${cookieName}=`));
-  return cookie === undefined ? undefined : decodeURIComponent(cookie.slice(cookieName.length + 1));
+/** Cookies are compared as they are sent: what is never decoded cannot be malformed. */
+function knows({ header }: Asked, token: string): boolean {
+  const bearer = /^Bearer +(.+)$/i.exec(header("authorization") ?? "")?.[1];
+  if (bearer !== undefined && sameSecret(bearer, token)) return true;
+  const cookies = (header("cookie") ?? "").split(";").map((part) => part.trim());
+  return cookies.some(
+    (cookie) => cookie.startsWith(`${cookieName}=`) && sameSecret(cookie, tokenCookie(token)),
+  );
 }
 
 /** Routes that change something, whatever their method: Locust stops a run by GET. */
 const changes = ({ method, path }: Asked): boolean =>
   (method !== "GET" && method !== "HEAD") || path === "/stop" || path === "/stats/reset";
 
-export function judgeRequest(asked: Asked, { allowedHosts, token }: GuardOptions): Verdict {
+/** Whether a page of another site made the browser send it. */
+function isForeign({ header }: Asked): boolean {
+  const site = header("sec-fetch-site");
+  const origin = header("origin");
+  return (
+    (site !== undefined && site !== "same-origin" && site !== "none") ||
+    (origin !== undefined &&
+      (!URL.canParse(origin) || new URL(origin).host !== (header("host") ?? "").toLowerCase()))
+  );
+}
+
+export function judgeRequest(asked: Asked, { token, exempt }: GuardOptions): Verdict {
   if (asked.path === "/healthz") return { ok: true };
+  const known = token !== null && knows(asked, token);
+  const needsToken = token !== null && exempt?.(asked.from) !== true;
   const host = asked.header("host") ?? "";
-  const named = loopback.test(hostName(host)) || allowedHosts.includes(hostName(host));
-  if (token === null && !named) {
+  if (!known && !needsToken && !isLoopback(host)) {
     return { ok: false, status: 403, message: `"${host}" is not a name of this load test.` };
   }
-  if (changes(asked)) {
-    const site = asked.header("sec-fetch-site");
-    const origin = asked.header("origin");
-    const foreign =
-      (site !== undefined && site !== "same-origin" && site !== "none") ||
-      (origin !== undefined &&
-        (!URL.canParse(origin) || new URL(origin).host !== host.toLowerCase()));
-    if (foreign) return { ok: false, status: 403, message: "Another site's page may not do this." };
+  if (changes(asked) && isForeign(asked)) {
+    return { ok: false, status: 403, message: "Another site's page may not do this." };
   }
-  // The page itself holds nothing; without a token it asks for one.
+  // The page itself holds nothing; where a token is needed it asks for one.
   const open = asked.path === "/login" || (asked.path === "/" && asked.method === "GET");
-  if (token !== null && !open) {
-    const given = tokenOf(asked);
-    if (given === undefined || !sameSecret(given, token)) {
-      return {
-        ok: false,
-        status: 401,
-        message: "This needs the load test's token: Authorization: Bearer TOKEN.",
-      };
-    }
+  if (!known && needsToken && !open) {
+    return {
+      ok: false,
+      status: 401,
+      message: "This needs the load test's token: Authorization: Bearer TOKEN.",
+    };
   }
   return { ok: true };
 }

@@ -72,6 +72,7 @@ export async function helper<T>(file: string): Promise<Helper<T>> {
 
 export interface Cluster {
   url: string;
+  masterPid: number;
   workerPort: number;
   startWorker: () => ChildProcess;
   /** Asks for a run, or a try of what it would send, as the stack's own commands do; the lines it is told. */
@@ -80,10 +81,11 @@ export interface Cluster {
 }
 
 /** A master with its page, and workers as they are started, all on this machine. */
-export async function cluster(target: string): Promise<Cluster> {
+export async function cluster(target: string, token?: string): Promise<Cluster> {
   const dir = mkdtempSync(join(tmpdir(), "cluster-"));
   const [port, workerPort] = [await freePort(), await freePort()];
   writeFileSync(join(dir, "secret"), "a secret of this test");
+  writeFileSync(join(dir, "token"), token ?? "");
   const settings = join(dir, "settings.json");
   writeFileSync(
     settings,
@@ -91,6 +93,7 @@ export async function cluster(target: string): Promise<Cluster> {
       target,
       masterAddress: `127.0.0.1:${workerPort}`,
       secretFile: join(dir, "secret"),
+      ...(token === undefined ? {} : { tokenFile: join(dir, "token") }),
       runsDir: join(dir, "runs"),
       processes: 1,
       listen: { host: "127.0.0.1", port, workerPort },
@@ -104,11 +107,12 @@ export async function cluster(target: string): Promise<Cluster> {
     children.push(child);
     return child;
   };
-  start("master");
+  const { pid = 0 } = start("master");
   const url = `http://127.0.0.1:${port}`;
   await until(async () => (await fetch(`${url}/healthz`)).ok);
   return {
     url,
+    masterPid: pid,
     workerPort,
     startWorker: () => start("worker"),
     drive: async (request, what = "run") => {

@@ -16,7 +16,7 @@ const tokenForm = ({ refused, busy }: State, actions: Actions): TemplateResult =
     }}
   >
     <p>
-      This page is reachable from other machines, so it asks for the stack's token:
+      Whoever comes from another machine or container is asked for the stack's token:
       <code>npx pulumi stack output loadtestToken --show-secrets -s dev</code>, or of the stack it
       belongs to
     </p>
