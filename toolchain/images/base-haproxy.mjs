@@ -13,5 +13,6 @@ export default {
     'CMD ["haproxy", "-W", "-db", "-f", "/etc/haproxy/haproxy.cfg"]',
     "USER 65534:65534",
   ],
-  rootfs: (dir, log) => debianRootfs(dir, { release: versions.haproxyDebian, include: ["haproxy"], log }),
+  rootfs: (dir, log) =>
+    debianRootfs(dir, { release: versions.haproxyDebian, include: ["haproxy"], log }),
 };
