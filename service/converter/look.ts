@@ -45,8 +45,8 @@ export async function lookAt(look: Look): Promise<Finding> {
 
 async function find(look: Look, signal: AbortSignal): Promise<Finding> {
   const ca = look.ca === undefined ? {} : { ca: look.ca };
-  const http = createHttp({ credentials: look.credentials, ...ca, ...WAITS });
   const url = new URL(look.mlflowUrl);
+  const http = createHttp({ trusted: url, credentials: look.credentials, ...ca, ...WAITS });
   const mlflow = createMlflow(url, http);
   const s3 = look.s3 && {
     ...look.s3,

@@ -11,6 +11,8 @@ export type Credentials =
   | { readonly kind: "bearer"; readonly token: string };
 
 export interface HttpSettings {
+  /** MLflow's own address: credentials go to its origin and nowhere else. */
+  readonly trusted: URL;
   readonly credentials: Credentials;
   /** PEM of a private certificate authority, trusted beside the public ones. */
   readonly ca?: string;
@@ -49,7 +51,6 @@ export const trustedAuthorities = (ca: string | undefined): string[] | undefined
  */
 export function createHttp(settings: HttpSettings): Http {
   const authorities = trustedAuthorities(settings.ca);
-  const authorization = authorizationHeader(settings.credentials);
 
   const send = (url: URL, headers: Record<string, string>, signal: AbortSignal) =>
     new Promise<IncomingMessage>((resolve, reject) => {
@@ -85,8 +86,7 @@ export function createHttp(settings: HttpSettings): Http {
   ): Promise<IncomingMessage> => {
     let target = url;
     for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-      const own = target.origin === url.origin;
-      const reply = await send(target, own ? { ...authorization, ...extra } : extra, signal);
+      const reply = await send(target, { ...authorizationFor(target, settings), ...extra }, signal);
       const { location } = reply.headers;
       const moved = [301, 302, 303, 307, 308].includes(reply.statusCode ?? 0);
       if (!moved || location === undefined) return reply;
@@ -120,6 +120,16 @@ export function createHttp(settings: HttpSettings): Http {
     },
   };
 }
+
+/**
+ * What proves to `target` who asks. Registries name addresses, of artifacts and in redirects, and
+ * whoever may register a model chooses them: they get none, unless they are MLflow's own. Pure.
+ */
+export const authorizationFor = (
+  target: URL,
+  { trusted, credentials }: Pick<HttpSettings, "trusted" | "credentials">,
+): Record<string, string> =>
+  target.origin === trusted.origin ? authorizationHeader(credentials) : {};
 
 export function authorizationHeader(credentials: Credentials): Record<string, string> {
   switch (credentials.kind) {

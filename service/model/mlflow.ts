@@ -127,7 +127,12 @@ function proxied(tracking: URL, uri: URL): { readonly origin: URL; readonly root
   if (uri.protocol === "mlflow-artifacts:") {
     const root = decodePath(uri.pathname);
     if (uri.host === "") return { origin: tracking, root };
-    return { origin: new URL(`${tracking.protocol}//${uri.host}`), root };
+    // As MLflow's own client has it: another host, and all else as for the tracking server.
+    const origin = URL.parse(tracking.pathname, `${tracking.protocol}//${uri.host}`);
+    if (origin) return { origin, root };
+    throw new RegistryError(`the model is at ${uri.href}, which names no host`, {
+      permanent: true,
+    });
   }
   const [prefix = "", root = ""] = uri.pathname.split(`/${PROXY}`, 2);
   return {
@@ -138,7 +143,8 @@ function proxied(tracking: URL, uri: URL): { readonly origin: URL; readonly root
 
 /** Whether the files at `uri` are listed and read through an MLflow server. */
 export const isProxied = (uri: URL): boolean =>
-  uri.protocol === "mlflow-artifacts:" || uri.pathname.includes(`/${PROXY}`);
+  uri.protocol === "mlflow-artifacts:" ||
+  (["http:", "https:"].includes(uri.protocol) && uri.pathname.includes(`/${PROXY}`));
 
 const decodePath = (path: string): string => {
   try {

@@ -50,6 +50,8 @@ export interface ModelSource {
 /** A registered model in MLflow, its files read through MLflow or straight from S3. */
 export function openRegistry(settings: RegistrySettings): ModelSource {
   const {
+    mlflowUrl,
+    credentials,
     maxModelBytes = 2 * 1024 ** 3,
     replyTimeoutMs = 10_000,
     stallTimeoutMs = 10_000,
@@ -57,8 +59,8 @@ export function openRegistry(settings: RegistrySettings): ModelSource {
   } = settings;
   const ca = settings.ca === undefined ? {} : { ca: settings.ca };
   const waits = { replyTimeoutMs, stallTimeoutMs };
-  const http = createHttp({ credentials: settings.credentials, ...ca, ...waits });
-  const mlflow = createMlflow(settings.mlflowUrl, http);
+  const http = createHttp({ trusted: mlflowUrl, credentials, ...ca, ...waits });
+  const mlflow = createMlflow(mlflowUrl, http);
   const s3 = settings.s3 && { ...settings.s3, ...ca, ...waits };
   const stores: Stores = { mlflow, http, s3 };
   const store = createStore({

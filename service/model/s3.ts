@@ -28,10 +28,10 @@ export async function listBucket(
 ): Promise<RemoteFile[]> {
   const client = await connect(settings);
   const bucket = uri.host;
-  const prefix = `${decodeURIComponent(uri.pathname).replace(/^\/|\/$/g, "")}/`;
+  const prefix = `${keyIn(uri).replace(/^\/|\/$/g, "")}/`;
   const files: RemoteFile[] = [];
-  const listing = client.listObjectsV2(bucket, prefix, true);
   try {
+    const listing = client.listObjectsV2(bucket, prefix, true);
     const objects = steadily<Partial<BucketItem>>(
       listing,
       settings.url.host,
@@ -56,6 +56,17 @@ export async function listBucket(
     throw s3Error(cause, settings.url);
   }
   return files;
+}
+
+function keyIn(uri: URL): string {
+  try {
+    return decodeURIComponent(uri.pathname);
+  } catch (cause) {
+    throw new RegistryError(`the model is at ${uri.href}, which is no address in S3`, {
+      permanent: true,
+      cause,
+    });
+  }
 }
 
 type Client = Awaited<ReturnType<typeof connect>>;
@@ -106,7 +117,8 @@ function s3Error(cause: unknown, url: URL): RegistryError {
   // What broke off a listing may be the store's own word.
   const said = cause instanceof RegistryError ? cause.cause : cause;
   const code = typeof said === "object" && said !== null && "code" in said ? String(said.code) : "";
-  const missing = code === "NoSuchBucket" || code === "NoSuchKey";
+  const impossible = said instanceof Error && said.name === "InvalidBucketNameError";
+  const missing = code === "NoSuchBucket" || code === "NoSuchKey" || impossible;
   const hint =
     code === "SignatureDoesNotMatch" || code === "InvalidAccessKeyId"
       ? " (check the access key and the secret key given for S3)"
