@@ -111,6 +111,35 @@ describe("when a part of it ends", () => {
     expect(only("listener")).toBe(listener);
   });
 
+  test("bodies of 200 kB and small ones lose nothing while replicas are replaced", async () => {
+    const row = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
+    const body = JSON.stringify(Array.from({ length: 2700 }, () => row));
+    const headers = { "content-type": "application/json" };
+    const failures: string[] = [];
+    let sent = 0;
+    let going = true;
+    const large = async (): Promise<void> => {
+      while (going) {
+        sent++;
+        const reply = await fetch(`${apiUrl}/predict`, { method: "POST", headers, body }).catch(
+          String,
+        );
+        if (typeof reply === "string") failures.push(reply);
+        else if (!reply.ok) failures.push(`${reply.status} ${await reply.text()}`);
+        else await reply.arrayBuffer();
+      }
+    };
+    const traffic = neighbour(apiUrl, 30);
+    const senders = [large(), large()];
+    const set = await clone.pulumi("config", "set", "memory", "160MB", "-s", "dev");
+    expect([set.code, (await up()).code]).toEqual([0, 0]);
+    going = false;
+    await Promise.all(senders);
+    expect(failures).toEqual([]);
+    expect((await traffic.stop()).failed).toEqual({});
+    expect(sent).toBeGreaterThan(20);
+  });
+
   test("an engine's port proxy that has ended is told of, and started anew by an up", async () => {
     const { port } = scene.gateway;
     const proxy = ["-f", `docker-proxy .*-host-port ${port} `];
