@@ -1,11 +1,25 @@
-import { jsonKind, type Contract, type Field, type TensorSpec } from "./types.ts";
+import { classKeys } from "./classes.ts";
+import {
+  jsonKind,
+  shapeText,
+  type Classes,
+  type Contract,
+  type Dimension,
+  type Field,
+  type TensorSpec,
+} from "./types.ts";
 
 /**
  * Why somebody who calls a model of contract `from` would notice that `to` answers instead; undefined
  * when every request that was valid still is, and replies keep their form.
  */
 export function contractChange(from: Contract, to: Contract): string | undefined {
-  const changes = [...inputChanges(from.fields, to.fields), ...outputChanges(from, to)];
+  const changes = [
+    ...inputChanges(from.fields, to.fields),
+    ...tensorChanges("input", from.inputs, to.inputs, sameFields(from.fields, to.fields)),
+    ...tensorChanges("output", from.outputs, to.outputs, true),
+    ...classChanges(from, to),
+  ];
   return changes.length === 0 ? undefined : changes.join("; ");
 }
 
@@ -33,20 +47,74 @@ function inputChanges(from: readonly Field[], to: readonly Field[]): string[] {
   ];
 }
 
-function outputChanges(from: Contract, to: Contract): string[] {
-  const now = new Map(to.outputs.map((output) => [output.name, output]));
+/**
+ * What callers of protocol V2 see of tensors: names, types and sizes. A size that is free, before or now,
+ * says nothing.
+ * @param sized whether sizes are compared: those of a table follow from its columns, which are told of
+ */
+function tensorChanges(
+  side: "input" | "output",
+  from: readonly TensorSpec[],
+  to: readonly TensorSpec[],
+  sized: boolean,
+): string[] {
+  const now = new Map(to.map((tensor) => [tensor.name, tensor]));
+  return from.flatMap((tensor) => {
+    const after = now.get(tensor.name);
+    const what = `the ${side} ${tensor.name}`;
+    if (!after) return [`${what} is gone`];
+    const [was, is] = [tensor.shape.slice(1), after.shape.slice(1)];
+    return [
+      ...(tensor.type === after.type ? [] : [`${what} was ${tensor.type} and is ${after.type}`]),
+      ...(!sized || fitting(was, is)
+        ? []
+        : [`${what} had the shape ${shapeText(tensor.shape)} and has ${shapeText(after.shape)}`]),
+    ];
+  });
+}
+
+const fitting = (a: readonly Dimension[], b: readonly Dimension[]): boolean =>
+  a.length === b.length && a.every((size, k) => size === null || b[k] === null || size === b[k]);
+
+const sameFields = (a: readonly Field[], b: readonly Field[]): boolean => a.length === b.length;
+
+function classChanges(from: Contract, to: Contract): string[] {
+  if ((from.classes === undefined) !== (to.classes === undefined)) {
+    return [from.classes ? "it does not classify any more" : "it classifies now"];
+  }
+  if (!from.classes || !to.classes) return [];
   return [
-    ...from.outputs.flatMap((output: TensorSpec) => {
-      const after = now.get(output.name);
-      if (!after) return [`the output ${output.name} is gone`];
-      const [was, is] = [jsonKind(output.type), jsonKind(after.type)];
-      return was === is ? [] : [`the output ${output.name} was ${was} and is ${is}`];
-    }),
     ...labelChange(from, to),
-    ...((from.classes === undefined) === (to.classes === undefined)
-      ? []
-      : [from.classes ? "it does not classify any more" : "it classifies now"]),
+    ...nameChanges(from.classes, to.classes),
+    ...keyChanges(from.classes, to.classes),
   ];
+}
+
+/** Names of classes, which replies give beside their labels. */
+function nameChanges({ names: was }: Classes, { names: is }: Classes): string[] {
+  if (was === undefined) return [];
+  if (is === undefined) return [`the names of its classes (${was.join(", ")}) are gone`];
+  // Told of as keys where there are as many: here only a name that has come to mean another class.
+  return was.every((name, place) => is[place] === name) || was.length !== is.length
+    ? []
+    : [`its classes were called ${was.join(", ")} and are called ${is.join(", ")}`];
+}
+
+/** What replies call classes: a caller knows the labels, and the keys of the probabilities. One more is no loss. */
+function keyChanges(from: Classes, to: Classes): string[] {
+  const [was, is] = [keys(from), keys(to)];
+  if (was === undefined || is === undefined) return [];
+  const gone = was.filter((key) => !is.includes(key));
+  return gone.length === 0
+    ? []
+    : [`the classes ${gone.join(", ")} are gone: it has ${is.join(", ")}`];
+}
+
+/** The labels of all classes; undefined where nothing tells them. */
+function keys(classes: Classes): readonly string[] | undefined {
+  const { original, labels } = classes;
+  const known = original ?? labels;
+  return known && classKeys({ names: undefined, original, labels }, known.length);
 }
 
 /** A label that was 1 and is true, where the tensors are the same. */
