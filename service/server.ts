@@ -105,7 +105,7 @@ export class HttpServer extends NetServer {
   readonly #services: Services;
   readonly #options: ServerOptions;
   readonly #http1: Http1Server;
-  readonly #protocols: readonly Protocol[];
+  readonly #protocols: Protocol[] = [];
   readonly #multiplexed = new Set<Session>();
   /** Connections on which nothing has come yet. */
   readonly #untold = new Set<Socket>();
@@ -120,7 +120,7 @@ export class HttpServer extends NetServer {
     this.#http1 = this.#createHttp1();
     const direct = this.#direct.bind(this);
     const times = { ...options, keepAlive: KEEP_ALIVE_MS };
-    this.#protocols = (options.http2 ?? true) ? [http2(app, services, direct, times)] : [];
+    if (options.http2 ?? true) this.#protocols.push(http2(app, services, direct, times));
     this.on("connection", (socket: Socket) => {
       this.#tell(socket);
     });
