@@ -3,6 +3,8 @@ import { fallsBehind } from "./times.ts";
 
 interface Sender {
   readonly since: number;
+  /** Bytes of the whole body, where they are told. */
+  readonly declared: number | undefined;
   /** Answers, and reads no more. */
   readonly onTooSlow: () => void;
 }
@@ -11,8 +13,8 @@ interface Sender {
 export class Arriving {
   readonly #senders = new Map<Body, Sender>();
 
-  add(body: Body, onTooSlow: () => void): void {
-    this.#senders.set(body, { since: performance.now(), onTooSlow });
+  add(body: Body, declared: number | undefined, onTooSlow: () => void): void {
+    this.#senders.set(body, { since: performance.now(), declared, onTooSlow });
   }
 
   /** It is there, or given up. */
@@ -22,8 +24,8 @@ export class Arriving {
 
   /** Called every second. */
   sweep(now: number): void {
-    for (const [body, { since, onTooSlow }] of this.#senders) {
-      if (!fallsBehind(body.length, now - since)) continue;
+    for (const [body, { since, declared, onTooSlow }] of this.#senders) {
+      if (!fallsBehind(body.length, now - since, declared)) continue;
       this.#senders.delete(body);
       onTooSlow();
     }

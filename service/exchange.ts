@@ -226,7 +226,8 @@ export class NodeExchange extends Exchange {
   /** The rest of a body is to come, at a pace; its sender may leave in the middle of it. */
   #expect(body: Body): void {
     const { arriving } = this.services;
-    arriving.add(body, () => {
+    const { "content-length": length } = this.#incoming.headers;
+    arriving.add(body, length === undefined ? undefined : Number(length), () => {
       this.#giveUp(body, TOO_SLOW);
     });
     this.#incoming.once("close", () => {

@@ -19,11 +19,18 @@ export const graceFor = (
 
 /**
  * A body that is on its way keeps a place at the gateway from others: after a moment it has to come at a
- * pace that any line has, 8 kB a second.
+ * pace that any line has, 8 kB a second. A small one is all there before a gateway hands it on, and has
+ * the whole time of its request.
  */
 const PACE_AFTER_MS = 3000;
 const PACE_BYTES_PER_MS = 8;
+const SMALL_BYTES = 16 * 1024;
 
-/** Whether a body of which so many bytes came in so many ms comes too slowly. */
-export const fallsBehind = (bytes: number, ms: number): boolean =>
+/**
+ * Whether a body comes too slowly.
+ * @param bytes that came in so many ms
+ * @param declared its whole length in bytes; undefined where it is not told
+ */
+export const fallsBehind = (bytes: number, ms: number, declared: number | undefined): boolean =>
+  (declared === undefined || declared > SMALL_BYTES) &&
   bytes < (ms - PACE_AFTER_MS) * PACE_BYTES_PER_MS;

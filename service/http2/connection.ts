@@ -155,7 +155,7 @@ export class Connection {
         if (now - stream.blockedAt > requestTimeout) this.#streams.abort(stream, ERROR.cancel);
       } else if (!stream.ended) {
         const ms = now - stream.openedAt;
-        if (ms > requestTimeout || fallsBehind(stream.received, ms)) {
+        if (ms > requestTimeout || fallsBehind(stream.received, ms, stream.declared)) {
           this.#requests.onTooSlow(stream);
         }
       }
