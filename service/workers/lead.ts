@@ -76,14 +76,17 @@ export function leadTeam({ registry, installer, log }: TeamOptions): LeadTeam {
     installer.prepare(candidate);
     const refusal = await firstRefusal(
       [...members].map(
-        (member) => () =>
-          member.refusals.ask(
-            (id) => {
-              member.send({ type: "prepare", id, candidate });
-            },
-            PREPARE_MS,
-            `a process of the service did not load the model within ${PREPARE_MS / 1000} s`,
-          ),
+        // One that has ended meanwhile is replaced by another, which learns what to serve when it joins.
+        (member) => async () =>
+          members.has(member)
+            ? member.refusals.ask(
+                (id) => {
+                  member.send({ type: "prepare", id, candidate });
+                },
+                PREPARE_MS,
+                `a process of the service did not load the model within ${PREPARE_MS / 1000} s`,
+              )
+            : undefined,
       ),
     );
     if (refusal !== undefined) {
