@@ -24,6 +24,7 @@ function doubling(
   const runner: Runner = {
     contract: contract(rowsPerRun),
     rowwise: true,
+    independent: true,
     run(inputs) {
       const rows = Array.from(inputs[0] as Float64Array);
       runs.push(rows);

@@ -59,6 +59,8 @@ export interface BatchObserver {
 export interface Runner {
   readonly contract: Contract;
   readonly rowwise: boolean;
+  /** A row's answer does not depend on the rows beside it. */
+  readonly independent: boolean;
   run(inputs: readonly TensorData[], dims: readonly (readonly number[])[]): Output[];
 }
 
@@ -118,14 +120,20 @@ export class Batcher {
   readonly #widths: readonly number[];
 
   constructor(runner: Runner, options: BatcherOptions) {
-    const { contract, rowwise } = runner;
+    const { contract, rowwise, independent } = runner;
     this.#runner = runner;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#shared =
-      options.batching && rowwise && contract.shareable && contract.rowsPerRun === "any";
+      options.batching && independent && contract.shareable && contract.rowsPerRun === "any";
     this.#bound =
-      contract.rowsPerRun === "any" ? (rowwise ? options.maxBatchRows : 1) : contract.rowsPerRun;
+      contract.rowsPerRun === "any"
+        ? rowwise
+          ? independent
+            ? options.maxBatchRows
+            : Infinity
+          : 1
+        : contract.rowsPerRun;
     this.#widths = contract.inputs.map(({ shape }) => rowWidth(shape) ?? 1);
   }
 

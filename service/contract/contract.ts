@@ -6,6 +6,7 @@ import {
   isFloat,
   jsonKind,
   RANGES,
+  SERVED_TYPES,
   shapeText,
   type Contract,
   type Field,
@@ -25,8 +26,6 @@ export interface ModelFacts {
   /** The model's own key-value metadata; `feature_names` and `class_names` are JSON lists there. */
   readonly metadata: ReadonlyMap<string, string>;
 }
-
-const SERVED_INPUTS = ["float32", "float64", "int32", "int64", "bool", "string"];
 
 function makeField(
   name: string,
@@ -135,10 +134,10 @@ export function makeContract(facts: ModelFacts, mlmodel?: MLmodel): Contract {
   const { inputs, outputs } = facts;
   if (inputs.length === 0)
     throw new Error("The model has no inputs, so there is nothing to send it.");
-  const unserved = inputs.find(({ type }) => !SERVED_INPUTS.includes(type));
+  const unserved = inputs.find(({ type }) => !SERVED_TYPES.input.includes(type));
   if (unserved) {
     throw new Error(
-      `Input "${unserved.name}" is of ${unserved.type}; served are ${SERVED_INPUTS.join(", ")}.`,
+      `Input "${unserved.name}" is of ${unserved.type}; served are ${SERVED_TYPES.input.join(", ")}.`,
     );
   }
   const scalar = inputs.find(({ shape }) => shape.length === 0);

@@ -179,3 +179,14 @@ export const jsonKind = (type: ElementType): Exclude<FieldKind, "datetime"> =>
 
 export const shapeText = (shape: readonly Dimension[]): string =>
   `[${shape.map((size) => size ?? "any").join(", ")}]`;
+
+const INPUT_TYPES = ["float32", "float64", "int32", "int64", "bool", "string"] as const;
+
+/** Element types that requests can hold, and those that replies can. */
+export const SERVED_TYPES: Readonly<Record<"input" | "output", readonly ElementType[]>> = {
+  input: INPUT_TYPES,
+  output: [
+    ...INPUT_TYPES,
+    ...(["float16", "int8", "int16", "uint8", "uint16", "uint32", "uint64"] as const),
+  ],
+};

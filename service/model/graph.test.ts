@@ -33,6 +33,27 @@ describe("ONNX graph", () => {
     });
   });
 
+  it("says which input or output is of a type that cannot be served", () => {
+    const value = (name: string, type: Buffer) =>
+      Buffer.concat([encodeField(1, name), encodeField(2, type)]);
+    const tensorOf = (element: number) => encodeField(1, encodeInteger(1, element));
+    const graph = (side: 11 | 12, type: Buffer) =>
+      encodeField(7, encodeField(side, value("it", type)));
+    expect(() => readGraph(graph(11, tensorOf(16)))).toThrow(
+      'The model\'s input "it" is a tensor of bfloat16; served are tensors of float32, float64, int32, int64, bool, string. Export',
+    );
+    expect(() => readGraph(graph(12, tensorOf(16)))).toThrow(
+      /output "it" is a tensor of bfloat16; served are tensors of float32.*float16.*Cast/,
+    );
+    expect(() => readGraph(graph(12, encodeField(4, encodeField(1, tensorOf(1)))))).toThrow(
+      /output "it" is a sequence; served are tensors of float32/,
+    );
+    expect(() => readGraph(graph(12, encodeField(9, encodeField(1, tensorOf(1)))))).toThrow(
+      /output "it" is an optional value/,
+    );
+    expect(() => readGraph(graph(12, tensorOf(10)))).not.toThrow();
+  });
+
   it("refuses bytes that are no model in one sentence, whatever they are", () => {
     expect(() => readGraph(Buffer.from("not a model"))).toThrow(/not an ONNX model/);
     expect(() => readGraph(Buffer.alloc(0))).toThrow(/not an ONNX model/);

@@ -1,8 +1,31 @@
+import { SERVED_TYPES } from "../contract/types.ts";
 import { encodeField, encodeInteger, fields, integers, type ProtoField } from "./protobuf.ts";
 
 // Field numbers of onnx.proto, as far as they are read here.
 const MODEL = { graph: 7, metadata: 14 };
-const GRAPH = { node: 1, initializer: 5, output: 12 };
+const GRAPH = { node: 1, initializer: 5, input: 11, output: 12 };
+const VALUE = { name: 1, type: 2 };
+/** TypeProto's kinds. */
+const KINDS: Readonly<Record<number, string>> = {
+  4: "a sequence",
+  5: "a map",
+  8: "a sparse tensor",
+  9: "an optional value",
+};
+const TENSOR_KIND = 1;
+/** Element types that ONNX has and nothing here can read or write, by TensorProto's numbers. */
+const UNSERVED: Readonly<Record<number, string>> = {
+  14: "complex64",
+  15: "complex128",
+  16: "bfloat16",
+  17: "float8e4m3fn",
+  18: "float8e4m3fnuz",
+  19: "float8e5m2",
+  20: "float8e5m2fnuz",
+  21: "uint4",
+  22: "int4",
+  23: "float4e2m1",
+};
 const NODE = { input: 1, output: 2, op: 4, attribute: 5 };
 const ATTRIBUTE = { name: 1, tensor: 5, ints: 8, strings: 9 };
 const TENSOR = { dims: 1, type: 2, strings: 6, name: 8, raw: 9 };
@@ -189,6 +212,24 @@ const floatMatrix = (name: string): Buffer => {
   return Buffer.concat([encodeField(1, name), encodeField(2, encodeField(1, tensor))]);
 };
 
+/** Throws Error naming an input or output that is of a type which cannot be served. */
+function checkServed(side: "input" | "output", value: Buffer): void {
+  const type = [...fields(value)].find(({ number }) => number === VALUE.type);
+  const [kind] = type ? [...fields(type.bytes)] : [];
+  if (!kind) return;
+  const element =
+    kind.number === TENSOR_KIND
+      ? [...fields(kind.bytes)].find(({ number }) => number === 1)?.value
+      : undefined;
+  const found =
+    KINDS[kind.number] ?? (element === undefined ? undefined : UNSERVED[Number(element)]);
+  if (found === undefined) return;
+  throw new Error(
+    `The model's ${side} "${nameOf(value, VALUE.name)}" is ${kind.number === TENSOR_KIND ? `a tensor of ${found}` : found}; ` +
+      `served are tensors of ${SERVED_TYPES[side].join(", ")}. ${kind.number === TENSOR_KIND ? "Export the model with a Cast to one of these" : "Export the model with tensors in its place"}.`,
+  );
+}
+
 /**
  * Reads an ONNX model's graph. Converters may end a classifier in ZipMap, whose sequence of maps the
  * Node binding cannot return: such nodes are taken out and the tensor they read becomes the output.
@@ -223,6 +264,13 @@ export function readGraph(model: Buffer): GraphFacts {
       .filter((field) => field.number === GRAPH.initializer)
       .map((field) => [nameOf(field.bytes, TENSOR.name), field.bytes]),
   );
+  for (const { number, bytes } of inside) {
+    // Older graphs list their weights as inputs too, and a ZipMap's output is taken out.
+    if (number === GRAPH.input && !initializers.has(nameOf(bytes, VALUE.name)))
+      checkServed("input", bytes);
+    if (number === GRAPH.output && !outputs.has(nameOf(bytes, VALUE.name)))
+      checkServed("output", bytes);
+  }
   const tracer = new LabelTracer(nodes, initializers);
   // Where the trail is lost: any classifier's labels, and any list that something is picked from.
   const anywhere = [

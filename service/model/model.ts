@@ -15,6 +15,7 @@ import {
   type TensorData,
 } from "../contract/types.ts";
 import { readGraph } from "./graph.ts";
+import { independent, VARIED, vary } from "./independence.ts";
 import { safePath } from "./manifest.ts";
 import { openSession, type Run } from "./session.ts";
 
@@ -36,8 +37,10 @@ export interface LoadedModel extends ModelIdentity {
   readonly contract: Contract;
   readonly decoder: RowDecoder;
   readonly encoder: RowEncoder;
-  /** Rows of one run are independent: outputs have one part for each. */
+  /** Outputs have one part for each row of a run. */
   readonly rowwise: boolean;
+  /** A row's answer is the same whatever rows are beside it: requests of strangers may share a run. */
+  readonly independent: boolean;
   /** Runs the model; `dims` are the sizes of every input. Throws what the model throws. */
   run(inputs: readonly TensorData[], dims: readonly (readonly number[])[]): Output[];
   close(): void;
@@ -79,6 +82,25 @@ function tryOut(
   }
 }
 
+/** Whether rows that differ answer alone as they do together. */
+function triedIndependent(run: Run, contract: Contract, decoder: RowDecoder): boolean {
+  const { inputs, examples, example } = contract;
+  const sizes = decoder.rowShape(contract, example);
+  const widths = sizes.map(elementCount);
+  const data = inputs.map(({ type }, i) => allocate(type, VARIED * (widths[i] ?? 1)));
+  // Rows of one size; where a size is free, the documentation's row.
+  const known = contract.shareable && examples.length > 0 ? examples : [example];
+  for (let row = 0; row < VARIED; row++) {
+    decoder.write([known[row % known.length] ?? example], 0, 1, data, widths, row);
+  }
+  vary(data, widths);
+  inputs.forEach(({ type }, i) => {
+    if (type === "bool") data[i]?.forEach((_, at, all) => ((all as Uint8Array)[at] = at % 2));
+  });
+  const rowSizes = sizes.map((size, i) => (inputs[i]?.shape.length === 1 ? [] : size));
+  return independent(run, { count: VARIED, data, sizes: rowSizes });
+}
+
 /** What a run gave, with those outputs as a list that have all their rows in one row: `[1, N]`. */
 const unrolled =
   (run: Run, lying: readonly boolean[]): Run =>
@@ -98,15 +120,20 @@ function answering(run: Run, contract: Contract, decoder: RowDecoder) {
   const outputs = contract.outputs.map((output, i) =>
     lying[i] === true ? { ...output, shape: output.shape.slice(1) } : output,
   );
+  const answer = lying.includes(true) ? unrolled(run, lying) : run;
+  // The example is made up and may be refused; then the declared shapes are believed.
+  const rowwise = seen
+    ? seen.every(([first], i) => first === rows || lying[i] === true)
+    : contract.outputs.every(
+        ({ shape: [first] }) => first === null || first === contract.rowsPerRun,
+      );
   return {
     contract: { ...contract, outputs },
-    run: lying.includes(true) ? unrolled(run, lying) : run,
-    // The example is made up and may be refused; then the declared shapes are believed.
-    rowwise: seen
-      ? seen.every(([first], i) => first === rows || lying[i] === true)
-      : contract.outputs.every(
-          ({ shape: [first] }) => first === null || first === contract.rowsPerRun,
-        ),
+    run: answer,
+    rowwise,
+    // A fixed number of rows is never shared, and cannot be tried row by row.
+    independent:
+      rowwise && contract.rowsPerRun === "any" && triedIndependent(answer, contract, decoder),
   };
 }
 
@@ -174,7 +201,12 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
     const described = makeContract({ ...graph, inputs: session.inputs, outputs }, mlmodel);
     const decoder = new RowDecoder(described);
     const examples = examplesIn(folder, described, decoder);
-    const { contract, run, rowwise } = answering(
+    const {
+      contract,
+      run,
+      rowwise,
+      independent: proven,
+    } = answering(
       session.runFor(described.outputs.map((output) => outputs.indexOf(output))),
       { ...described, examples, example: examples[0] ?? described.example },
       decoder,
@@ -189,6 +221,7 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
       decoder,
       encoder: new RowEncoder(contract),
       rowwise,
+      independent: proven,
       run,
       close: () => {
         session.close();

@@ -3,6 +3,7 @@ import { AggregatorRegistry } from "prom-client";
 import type { Candidate } from "../model/installer.ts";
 import { machineMs } from "../model/slot.ts";
 import { NOTHING_YET } from "../model/watch.ts";
+import { firstRefusal } from "./in-turn.ts";
 import type { Order } from "./messages.ts";
 import type { LeadTeam, TeamOptions } from "./team.ts";
 import { Worker } from "./worker.ts";
@@ -73,18 +74,21 @@ export function leadTeam({ registry, installer, log }: TeamOptions): LeadTeam {
 
   const install = async (candidate: Candidate): Promise<void> => {
     installer.prepare(candidate);
-    const refusals = await Promise.all(
-      [...members].map((member) =>
-        member.refusals.ask(
-          (id) => {
-            member.send({ type: "prepare", id, candidate });
-          },
-          PREPARE_MS,
-          `a process of the service did not load the model within ${PREPARE_MS / 1000} s`,
-        ),
+    const refusal = await firstRefusal(
+      [...members].map(
+        // One that has ended meanwhile is replaced by another, which learns what to serve when it joins.
+        (member) => async () =>
+          members.has(member)
+            ? member.refusals.ask(
+                (id) => {
+                  member.send({ type: "prepare", id, candidate });
+                },
+                PREPARE_MS,
+                `a process of the service did not load the model within ${PREPARE_MS / 1000} s`,
+              )
+            : undefined,
       ),
     );
-    const refusal = refusals.find((reason) => reason !== undefined);
     if (refusal !== undefined) {
       installer.discard();
       broadcast({ type: "discard" });
