@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { AggregatorRegistry } from "prom-client";
+import { errorOf } from "../model/fault.ts";
 import type { Candidate } from "../model/installer.ts";
 import { machineMs } from "../model/slot.ts";
 import { NOTHING_YET } from "../model/watch.ts";
@@ -12,6 +13,11 @@ const RESTART_MS = 1000;
 const METRICS_MS = 2000;
 /** The longest a process may take to load a model. */
 const PREPARE_MS = 300_000;
+/** This process has loaded it by then. */
+const TOO_LATE = {
+  reason: `a process of the service did not load the model within ${PREPARE_MS / 1000} s`,
+  fault: false,
+};
 /** From the decision to the instant at which all change over: each must have heard of it by then. */
 const NOTICE_MS = 1000;
 
@@ -73,22 +79,23 @@ export function leadTeam({ registry, installer, log }: TeamOptions): LeadTeam {
 
   const install = async (candidate: Candidate): Promise<void> => {
     installer.prepare(candidate);
-    const refusals = await Promise.all(
+    const failures = await Promise.all(
       [...members].map((member) =>
-        member.refusals.ask(
+        member.failures.ask(
           (id) => {
             member.send({ type: "prepare", id, candidate });
           },
           PREPARE_MS,
-          `a process of the service did not load the model within ${PREPARE_MS / 1000} s`,
+          TOO_LATE,
         ),
       ),
     );
-    const refusal = refusals.find((reason) => reason !== undefined);
-    if (refusal !== undefined) {
+    const failed = failures.filter((failure) => failure !== undefined);
+    const failure = failed.find(({ fault }) => fault) ?? failed[0];
+    if (failure !== undefined) {
       installer.discard();
       broadcast({ type: "discard" });
-      throw new Error(refusal);
+      throw errorOf(failure);
     }
     const changesOver = serving !== undefined && members.size > 0;
     const at = changesOver ? machineMs() + NOTICE_MS : 0;
