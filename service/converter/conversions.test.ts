@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { isFault } from "../model/fault.ts";
 import type { RemoteFile } from "../model/remote.ts";
 import { createStore } from "../model/store.ts";
 import { kept, servable } from "./conversions.ts";
@@ -100,6 +101,17 @@ test("what was made and does not load is refused, and not taken for good later",
   await expect(servable(model, parts(), signal)).rejects.toThrow("no such operator");
   await expect(servable(model, parts(), signal)).rejects.toThrow("no such operator");
   expect(conversions).toHaveLength(2);
+});
+
+test("what failed in passing is not held against the model, and made again", async () => {
+  const full = Object.assign(new Error("ENOSPC"), { errno: -28, code: "ENOSPC" });
+  const model = original("sklearn", "a");
+  const failing = { ...parts(), tryOut: () => Promise.reject(full) };
+  await expect(servable(model, failing, signal)).rejects.toSatisfy((error) => !isFault(error));
+  expect(await servable(model, parts(), signal)).toHaveProperty("digest");
+  outcome = () => ({ refused: "3 of 1000 rows agree" });
+  for (const each of [original("sklearn", "b"), original("pytorch", "c")])
+    await expect(servable(each, parts(), signal)).rejects.toSatisfy(isFault);
 });
 
 test("what is larger than allowed is refused", async () => {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readDescription } from "../contract/description.ts";
+import { ModelError } from "../model/fault.ts";
 import type { StoredModel, ModelStore } from "../model/store.ts";
 import type { Exchange } from "./exchange.ts";
 import { type Flavor, flavorOf, unserved } from "./flavor.ts";
@@ -10,7 +11,7 @@ export interface Conversions {
   readonly exchange: Pick<Exchange, "convert">;
   /** Names how models are converted now: of one that was converted otherwise another is made. */
   readonly recipe: string;
-  /** Loads a model for a trial; throws Error with the reason when it cannot be served. */
+  /** Loads a model for a trial; throws ModelError with the reason when it cannot be served. */
   readonly tryOut: (folder: string) => Promise<void>;
 }
 
@@ -29,7 +30,7 @@ export async function kept(
 
 /**
  * `original` as a model that replicas can load: itself, or what was made of it, now or before.
- * Throws Error with the reason when there is none.
+ * Throws ModelError with the reason when there can be none, and what failed where it may pass.
  */
 export async function servable(
   original: StoredModel,
@@ -38,14 +39,14 @@ export async function servable(
 ): Promise<StoredModel> {
   const { store, exchange, recipe, tryOut } = parts;
   const flavor = flavorIn(original);
-  if (typeof flavor !== "string") throw new Error(unserved(flavor.other));
+  if (typeof flavor !== "string") throw new ModelError(unserved(flavor.other));
   const ready = await kept(original, parts);
   if (ready !== undefined) {
     if (flavor === "onnx") await tryOut(ready.folder);
     return ready;
   }
   const outcome = await exchange.convert(original.folder, signal);
-  if ("refused" in outcome) throw new Error(outcome.refused);
+  if ("refused" in outcome) throw new ModelError(outcome.refused);
   const key = keyOf(original.digest, recipe);
   const made = await store.fetch(key, outcome.files, undefined, signal);
   try {

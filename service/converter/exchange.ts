@@ -99,7 +99,10 @@ export class Exchange {
     this.#options = options;
   }
 
-  /** Has the model in `folder` converted. Throws Error when `signal` aborts. */
+  /**
+   * Has the model in `folder` converted. Throws Error when `signal` aborts or the unpickler does not
+   * run, which says nothing about the model.
+   */
   async convert(folder: string, signal: AbortSignal): Promise<Outcome> {
     const { limitMs, mostMs, note } = this.#options;
     const hash = await this.#freshLife(signal);

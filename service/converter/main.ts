@@ -86,9 +86,12 @@ async function start(): Promise<void> {
     );
   };
   // What was offered last is at once: what is pointed at now may take a while, or be refused.
-  const last = await source.last();
-  const model = last && (await kept(last.model, parts));
-  if (model) catalogue = offering(catalogue, { version: last.version, model });
+  const last = await source.last().catch((error: unknown) => {
+    log.warn({ reason: reasonOf(error) }, "what was offered last cannot be read");
+    return undefined;
+  });
+  const model = last && (await kept(last.model, parts).catch(() => undefined));
+  if (last && model) catalogue = offering(catalogue, { version: last.version, model });
   createConverterServer(() => catalogue).listen(settings.port, settings.host);
   for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(0));
   watchModel({

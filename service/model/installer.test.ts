@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
+import { isFault } from "./fault.ts";
 import { Installer } from "./installer.ts";
 import { machineMs, ModelSlot } from "./slot.ts";
 
@@ -63,6 +66,34 @@ test("a model with another contract is refused unless allowed, and the old one g
   lenient.prepare(other);
   await lenient.commit(other);
   expect(served()).toBe("2");
+});
+
+test("a model is blamed for what it is, and not for a file that this machine does not give", async () => {
+  await installer.commit(iris("1"));
+  const caught = (path: string): unknown => {
+    try {
+      installer.prepare({ ...iris("2"), path });
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  };
+  const folder = mkdtempSync(join(tmpdir(), "installer-"));
+  try {
+    expect(isFault(caught(other.path))).toBe(true);
+    expect(isFault(caught(folder))).toBe(true);
+    writeFileSync(join(folder, "model.onnx"), "no model");
+    expect(isFault(caught(folder))).toBe(true);
+    writeFileSync(join(folder, "MLmodel"), `flavors:\n  onnx:\n    data: ${"x".repeat(300)}\n`);
+    expect(isFault(caught(folder))).toBe(true);
+    // Somebody who shares the cache has removed it.
+    const gone = caught(join(folder, "gone"));
+    expect(String(gone)).toContain("ENOENT");
+    expect(isFault(gone)).toBe(false);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  expect(served()).toBe("1");
 });
 
 test("what was prepared and given up is loaded anew when it is served after all", async () => {

@@ -1,4 +1,5 @@
 import { contractChange } from "../contract/compatible.ts";
+import { ModelError } from "./fault.ts";
 import { loadModel, type LoadedModel, type LoadOptions } from "./model.ts";
 import type { ModelSlot } from "./slot.ts";
 
@@ -32,7 +33,7 @@ export class Installer {
 
   /**
    * Loads, checks and warms a model beside the one that serves.
-   * Throws Error with the reason why it may not be served.
+   * Throws ModelError with the reason why it may not be served.
    */
   prepare(candidate: Candidate): void {
     this.discard();
@@ -44,7 +45,7 @@ export class Installer {
     const change = current && contractChange(current.contract, model.contract);
     if (change !== undefined && !this.#options.allowContractChange) {
       this.discard();
-      throw new Error(
+      throw new ModelError(
         `${change}; npx pulumi config set allowContractChange true -s <stack> and an up would let it`,
       );
     }

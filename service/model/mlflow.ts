@@ -158,9 +158,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function fields(value: unknown): Fields {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new RegistryError("MLflow answered with JSON of another form than its API has", {
-    permanent: true,
-  });
+  throw new RegistryError("MLflow answered with JSON of another form than its API has");
 }
 
 const array = (value: unknown): unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);

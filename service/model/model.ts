@@ -14,6 +14,7 @@ import {
   type Row,
   type TensorData,
 } from "../contract/types.ts";
+import { ModelError } from "./fault.ts";
 import { readGraph } from "./graph.ts";
 import { independent, VARIED, vary } from "./independence.ts";
 import { safePath } from "./manifest.ts";
@@ -55,11 +56,6 @@ export const pointerOf = ({ alias, stage }: Partial<ModelIdentity>): Partial<Mod
   ...(alias === undefined ? {} : { alias }),
   ...(stage === undefined ? {} : { stage }),
 });
-
-/** A mistake in a model or its description, told in one sentence. */
-export class ModelError extends Error {
-  override name = "ModelError";
-}
 
 /** Runs the documentation's example twice over: the sizes of every output; undefined where it is refused. */
 function tryOut(
@@ -184,7 +180,8 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
   const mlmodel = description === undefined ? undefined : parseMLmodel(description);
   // What it names is in the folder, whose digest says what is served.
   const file = isFolder ? join(folder, safePath(mlmodel?.file ?? "model.onnx")) : path;
-  if (!statSync(file).isFile()) throw new Error(`${basename(file)} is no file.`);
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new Error(`${basename(file)} is no file.`);
 
   const bytes = readFileSync(file);
   const digest = createHash("sha256").update(bytes).digest("hex");

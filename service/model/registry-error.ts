@@ -1,6 +1,7 @@
 /**
  * Something from the registry or the artifact store that cannot be used.
- * `permanent` says that asking the same again at once is of no use.
+ * `permanent` says that asking the same again at once is of no use; with a `status` it is what a server
+ * says now, which may change, and without one it is the version's own fault.
  */
 export class RegistryError extends Error {
   override name = "RegistryError";
@@ -15,11 +16,6 @@ export class RegistryError extends Error {
     super(message, options);
     this.permanent = options.permanent ?? false;
     this.status = options.status;
-  }
-
-  /** Whoever asks is not allowed to, which says nothing about what was asked for. */
-  get denied(): boolean {
-    return this.status === 401 || this.status === 403;
   }
 }
 

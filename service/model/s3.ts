@@ -118,16 +118,16 @@ function s3Error(cause: unknown, url: URL): RegistryError {
   const said = cause instanceof RegistryError ? cause.cause : cause;
   const code = typeof said === "object" && said !== null && "code" in said ? String(said.code) : "";
   const impossible = said instanceof Error && said.name === "InvalidBucketNameError";
-  const missing = code === "NoSuchBucket" || code === "NoSuchKey" || impossible;
+  const missing = code === "NoSuchBucket" || code === "NoSuchKey";
   const hint =
     code === "SignatureDoesNotMatch" || code === "InvalidAccessKeyId"
       ? " (check the access key and the secret key given for S3)"
       : "";
   const denied = code === "AccessDenied" || hint !== "";
-  if (cause instanceof RegistryError && !missing && !denied) return cause;
+  if (cause instanceof RegistryError && !missing && !denied && !impossible) return cause;
   return new RegistryError(`S3 at ${url.host}: ${reasonOf(said) || code}${hint}`, {
     cause,
-    permanent: missing || denied,
-    ...(denied ? { status: 403 } : {}),
+    permanent: missing || denied || impossible,
+    ...(denied ? { status: 403 } : missing ? { status: 404 } : {}),
   });
 }

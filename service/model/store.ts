@@ -68,7 +68,8 @@ export function createStore({ directory, maxBytes, stallTimeoutMs }: StoreSettin
     } catch {
       // Missing or unreadable: either way there is nothing here to believe.
     }
-    await rm(home, { recursive: true, force: true });
+    // Where it cannot be removed, on a volume that is only read, it is no more believed for that.
+    await rm(home, { recursive: true, force: true }).catch(() => undefined);
     return undefined;
   };
 

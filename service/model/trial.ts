@@ -2,15 +2,17 @@ import { fork } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { readUnreclaimable, type Limits } from "../limits.ts";
+import { readUnreclaimable, readUsage, type Limits, type Usage } from "../limits.ts";
 import { descriptionSize } from "../contract/description.ts";
+import { errorOf, failureOf, ModelError, type Failure } from "./fault.ts";
 import { loadModel, type LoadOptions } from "./model.ts";
-import { reasonOf } from "./registry-error.ts";
 
 /** Set for a process that only tries a model: its path. */
 const TRIAL = "INFERENCE_TRIAL";
 
-type Outcome = { readonly bytes: number } | { readonly refusal: string };
+/** What a trial says: that it has got to the model, and then what came of it. */
+type Outcome = { readonly bytes: number } | Failure;
+type Report = "loading" | Outcome;
 
 const MB = 1024 * 1024;
 /** Models take up to so many times their files' size, trees the most. */
@@ -29,21 +31,24 @@ export function tryModel(path: string, options: LoadOptions): void {
   // Where memory runs out, the kernel ends this process and not the one that serves.
   writeFileSync("/proc/self/oom_score_adj", "1000");
   const before = process.memoryUsage.rss();
-  const tell = (outcome: Outcome): void => {
-    process.send?.(outcome, () => process.exit(0));
+  const tell = (report: Report, then: () => void): void => {
+    process.send?.(report, then);
   };
+  const end = (): never => process.exit(0);
+  tell("loading", () => undefined);
   try {
     loadModel(path, {}, options);
-    tell({ bytes: process.resourceUsage().maxRSS * 1024 - before });
+    tell({ bytes: process.resourceUsage().maxRSS * 1024 - before }, end);
   } catch (error) {
-    tell({ refusal: reasonOf(error) });
+    tell(failureOf(error), end);
   }
 }
 
 /**
  * Finds out whether so many processes can each load the model in `folder` beside what they hold
  * already. A small one is not asked; a larger one is tried in a process of its own.
- * Throws Error with the reason when it does not load or there is not enough memory.
+ * Throws ModelError with the reason when it does not load or there is not enough memory, and Error
+ * when the trial of it failed in passing.
  */
 export async function checkFits(
   folder: string,
@@ -56,17 +61,11 @@ export async function checkFits(
   const most =
     (await sizeOf(folder)) * MOST_PER_BYTE + descriptionSize(folder) * MOST_PER_DESCRIBED_BYTE;
   if (most * processes <= left) return;
-  const outcome = await trial(folder);
   const limit = `of the limit of ${Math.round(memoryBytes / MB)} MB, ${Math.round(left / MB)} MB are left`;
-  if (outcome === undefined) {
-    throw new Error(
-      `the model does not fit into memory: ${limit}, and a trial of it ran out of them`,
-    );
-  }
-  if ("refusal" in outcome) throw new Error(outcome.refusal);
+  const outcome = await trial(folder, `: ${limit}, and a trial of it ran out of them`);
   const needed = outcome.bytes * processes;
   if (needed > left) {
-    throw new Error(
+    throw new ModelError(
       `the model does not fit into memory: it needs ${Math.ceil(needed / MB)} MB beside what serves, and ${limit}`,
     );
   }
@@ -74,29 +73,113 @@ export async function checkFits(
 
 /**
  * Loads the model in `folder` once, in a process of its own that is gone afterwards.
- * Throws Error with the reason when it does not load.
+ * Throws ModelError with the reason when it does not load, and Error when that failed in passing.
  */
-export async function tryOut(folder: string): Promise<void> {
-  const outcome = await trial(folder);
-  if (outcome === undefined) throw new Error("a trial of it ran out of memory or of time");
-  if ("refusal" in outcome) throw new Error(outcome.refusal);
+export async function tryOut(folder: string, longestMs = TRIAL_MS): Promise<void> {
+  await trial(folder, ": a trial of it ran out of memory", longestMs);
 }
 
-/** Undefined when the kernel ended it, or it took too long. */
-const trial = (path: string): Promise<Outcome | undefined> =>
+/** How a trial ended that told nothing of what came of the model. */
+export interface End {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Whether it had got to the model. */
+  readonly loading: boolean;
+  /** Whether it was ended because it took too long. */
+  readonly late: boolean;
+  /** What it wrote to its standard error last. */
+  readonly stderr: string;
+}
+
+/** Those that a process gets for what it does itself. */
+const CRASHES: readonly (string | null)[] = [
+  ..."SIGSEGV SIGABRT SIGBUS SIGILL SIGFPE SIGTRAP SIGSYS".split(" "),
+];
+
+/** Whether the kernel ended a process for want of memory, by what befell the group meanwhile. Pure. */
+export function ranOut({ signal }: Pick<End, "signal">, before: Usage, after: Usage): boolean {
+  const rose = (key: "memoryKills" | "memoryHits"): boolean =>
+    (after[key] ?? 0) > (before[key] ?? 0);
+  if (signal !== "SIGKILL") return false;
+  // Pages of files alone make a group meet its limit: that only counts where kills are not.
+  return after.memoryKills === undefined ? rose("memoryHits") : rose("memoryKills");
+}
+
+/** What a trial's end says of the model, where memory was not it. Pure. */
+export function failureIn(
+  { code, signal, loading, late, stderr }: End,
+  longestMs: number,
+): Failure {
+  if (late)
+    return { reason: `a trial of it took longer than ${longestMs / 1000} s`, fault: loading };
+  const said = lastWords(stderr);
+  const how = signal === null ? `exit code ${code ?? "none"}` : signal;
+  const reason = `a trial of it ended by ${how}${said === "" ? "" : `: ${said}`}`;
+  // Whoever else sends signals says nothing about the model, and no more does an end without a reason.
+  return { reason, fault: loading && (signal === null ? code !== 0 : CRASHES.includes(signal)) };
+}
+
+const MOST_STDERR = 8192;
+const MOST_WORDS = 300;
+
+/** The last lines of what a process wrote that people can read, as one. Pure. */
+const lastWords = (stderr: string): string =>
+  stderr
+    .split("\n")
+    .filter((line) => !/^\s*(?:at |\d+: 0x|-{3,}|Node\.js v|$)/.test(line))
+    .slice(-3)
+    .join(" ")
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+    .replaceAll(/[\u0000-\u001f\u007f-\u009f\s]+/g, " ")
+    .trim()
+    .slice(-MOST_WORDS);
+
+/** What a trial of the model found. Throws as `tryOut` does; `want` says how memory ran out. */
+async function trial(
+  path: string,
+  want: string,
+  longestMs = TRIAL_MS,
+): Promise<{ readonly bytes: number }> {
+  const before = readUsage();
+  const { outcome, end } = await run(path, longestMs);
+  if (outcome && "bytes" in outcome) return outcome;
+  if (outcome) throw errorOf(outcome);
+  if (!end.late && ranOut(end, before, readUsage()))
+    throw new ModelError(`the model does not fit into memory${want}`);
+  throw errorOf(failureIn(end, longestMs));
+}
+
+const run = (
+  path: string,
+  longestMs: number,
+): Promise<{ readonly outcome: Outcome | undefined; readonly end: End }> =>
   new Promise((resolve, reject) => {
     const child = fork(process.argv[1] ?? "", process.argv.slice(2), {
       env: { ...process.env, [TRIAL]: path },
+      stdio: ["ignore", "inherit", "pipe", "ipc"],
     });
-    const timer = setTimeout(() => child.kill("SIGKILL"), TRIAL_MS);
     let outcome: Outcome | undefined;
-    child.once("message", (message: Outcome) => {
-      outcome = message;
+    let loading = false;
+    let late = false;
+    let stderr = "";
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill("SIGKILL");
+    }, longestMs);
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      stderr = (stderr + text).slice(-MOST_STDERR);
     });
-    child.once("error", reject);
-    child.once("exit", () => {
+    child.on("message", (report: Report) => {
+      if (report === "loading") loading = true;
+      else outcome = report;
+    });
+    child.once("error", (error) => {
       clearTimeout(timer);
-      resolve(outcome);
+      reject(error);
+    });
+    child.once("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve({ outcome, end: { code, signal, loading, late, stderr } });
     });
   });
 

@@ -1,5 +1,6 @@
 import { setImmediate as tick } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { ModelError } from "./fault.ts";
 import type { ModelVersion } from "./mlflow.ts";
 import { RegistryError } from "./registry-error.ts";
 import type { ModelSource } from "./registry.ts";
@@ -32,6 +33,8 @@ function world(
     kept?: string;
     broken?: string;
     unreachable?: [version: string, error: Error];
+    hindrance?: Error;
+    spoilt?: Error;
     refused?: ModelVersion["refused"];
   } = {},
 ) {
@@ -52,6 +55,11 @@ function world(
     /** A version, a failure, or SILENT. */
     pointed: start.pointed ?? "1",
     unloadable: new Set(start.broken === undefined ? [] : [start.broken]),
+    /** What keeps any version from being tried, as long as it does. */
+    hindrance: start.hindrance,
+    tries: 0,
+    /** Why what was served last cannot be read. */
+    spoilt: start.spoilt,
     unreachable: new Map(start.unreachable ? [start.unreachable] : []),
     /** What the registry itself has refused. */
     refused: start.refused,
@@ -75,12 +83,14 @@ function world(
       const error = state.unreachable.get(version);
       return error ? Promise.reject(error) : Promise.resolve(modelOf(version));
     },
-    last: () =>
-      Promise.resolve(
+    last: () => {
+      if (state.spoilt) return Promise.reject(state.spoilt);
+      return Promise.resolve(
         state.kept === undefined
           ? undefined
           : { version: versionOf(state.kept), model: modelOf(state.kept) },
-      ),
+      );
+    },
     remember: ({ version }) => {
       state.kept = version;
       return Promise.resolve();
@@ -92,7 +102,9 @@ function world(
   const watcher = watchModel({
     source,
     install: (_, { version }) => {
-      if (state.unloadable.has(version)) throw new Error(`version ${version} does not load`);
+      state.tries++;
+      if (state.hindrance) throw state.hindrance;
+      if (state.unloadable.has(version)) throw new ModelError(`version ${version} does not load`);
       state.installed.push(version);
       return Promise.resolve();
     },
@@ -116,6 +128,30 @@ function world(
       await settle();
     },
   };
+}
+
+/** A registry with one version and no cache, and a clock that stands still. */
+function quiet() {
+  const source: ModelSource = {
+    resolve: () => Promise.resolve(versionOf("1")),
+    obtain: ({ version }) => Promise.resolve(modelOf(version)),
+    last: () => Promise.resolve(undefined),
+    remember: () => Promise.resolve(),
+  };
+  const clock: Clock = {
+    now: () => new Date(0),
+    sleep: (_, signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener("abort", () => {
+          resolve();
+        });
+      }),
+    random: () => 0.5,
+  };
+  const turn = async (): Promise<void> => {
+    for (let each = 0; each < 20; each++) await tick();
+  };
+  return { source, clock, turn };
 }
 
 test("serves what the alias points at, and what it points at next, with a history of both", async () => {
@@ -287,6 +323,116 @@ test("does not hold it against a version that it may not be read just now", asyn
   state.unreachable.clear();
   await pass(10_000);
   expect(watcher.status().serving?.version).toBe("2");
+});
+
+test.each([
+  ["a process that ended", new Error("a process of the service ended while it loaded the model")],
+  ["a full disk", Object.assign(new Error("ENOSPC"), { errno: -28, code: "ENOSPC" })],
+  [
+    "a file that could not be read while the model was loaded",
+    new ModelError("EMFILE", { cause: Object.assign(new Error(), { errno: -24, code: "EMFILE" }) }),
+  ],
+  ["a registry that answered nothing", new RegistryError("no reply within 10 s")],
+  ["a registry that says no", new RegistryError("404", { permanent: true, status: 404 })],
+])("does not hold %s against a version, and tries it less and less often", async (_, hindrance) => {
+  const { state, watcher, pass } = world();
+  await pass(0);
+  state.pointed = "2";
+  state.hindrance = hindrance;
+  const tries: number[] = [];
+  for (let look = 0; look < 8; look++) {
+    await pass(10_000);
+    tries.push(state.tries);
+    expect(watcher.status()).toMatchObject({
+      serving: { version: "1" },
+      refused: undefined,
+      check: { reason: hindrance.message, failures: look + 1 },
+    });
+  }
+  // Besides the first version's: at 10 s, 20 s, 40 s and 70 s.
+  expect(tries).toEqual([2, 3, 3, 4, 4, 4, 5, 5]);
+  state.hindrance = undefined;
+  for (let look = 0; look < 5; look++) await pass(10_000);
+  expect(watcher.status()).toMatchObject({ serving: { version: "2" }, check: { failures: 0 } });
+});
+
+test("what a version did wrong itself stays refused, whatever passes beside it", async () => {
+  const { state, watcher, pass } = world();
+  state.unloadable.add("2");
+  await pass(0);
+  state.pointed = "2";
+  await pass(10_000);
+  state.pointed = AWAY;
+  await pass(10_000);
+  expect(watcher.status()).toMatchObject({ refused: { version: "2" }, check: { failures: 1 } });
+  state.pointed = "2";
+  state.hindrance = new Error("a process ended");
+  for (let look = 0; look < 5; look++) await pass(10_000);
+  expect(watcher.status()).toMatchObject({ refused: { version: "2" }, check: { failures: 0 } });
+  expect(state.tries).toBe(2);
+});
+
+test("neither what is pointed at nor what was served last is tried again and again when both are at fault", async () => {
+  const { state, watcher, pass } = world({ kept: "7", pointed: "8", broken: "8" });
+  state.unloadable.add("7");
+  for (let look = 0; look < 5; look++) await pass(10_000);
+  expect(state.tries).toBe(2);
+  expect(watcher.status()).toMatchObject({ serving: undefined, refused: { version: "8" } });
+});
+
+test.each([["what is pointed at", "1"] as const, ["nothing more", AWAY] as const])(
+  "a start at which nothing can be tried refuses nothing, and serves later, with %s",
+  async (_, pointed) => {
+    const hindrance = new Error("no process can be started");
+    const { state, watcher, pass } = world({ kept: "1", pointed, hindrance });
+    await pass(0);
+    expect(state.tries).toBe(1);
+    expect(watcher.status()).toMatchObject({ serving: undefined, refused: undefined });
+    expect(watcher.status().check?.reason).toContain("no process can be started");
+    state.hindrance = undefined;
+    await pass(10_000);
+    expect(watcher.status()).toMatchObject({ serving: { version: "1" } });
+  },
+);
+
+const SPOILT = new Error("EROFS: read-only file system");
+
+test.each([
+  ["away", AWAY],
+  ["silent", SILENT],
+  ["pointing at what does not load", "8"],
+])("a cache that cannot be read ends nothing while the registry is %s", async (_, pointed) => {
+  const { state, watcher, pass } = world({ kept: "7", pointed, broken: "8", spoilt: SPOILT });
+  await pass(3000);
+  if (pointed !== SILENT) expect(watcher.status().check?.reason).toContain("cannot be read: EROFS");
+  if (pointed === SILENT) return;
+  state.pointed = "9";
+  await pass(10_000);
+  expect(watcher.status()).toMatchObject({ serving: { version: "9" }, check: { failures: 0 } });
+  await watcher.stop();
+});
+
+test("goes on though those who are told of it fail", async () => {
+  const { source, clock, turn } = quiet();
+  const installed: string[] = [];
+  const broken = (): never => {
+    throw new Error("the log is gone");
+  };
+  const watcher = watchModel({
+    source,
+    clock,
+    intervalMs: 10,
+    install: (_, { version }) => {
+      installed.push(version);
+      return Promise.resolve();
+    },
+    on: broken,
+    onStatus: broken,
+  });
+  await turn();
+  expect(installed).toEqual(["1"]);
+  expect(watcher.status()).toMatchObject({ serving: { version: "1" }, check: { failures: 0 } });
+  await watcher.stop();
 });
 
 test("refuses what the registry itself says must not be served, until it says otherwise", async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { isFault } from "./fault.ts";
 import type { ModelVersion } from "./mlflow.ts";
-import { reasonOf, RegistryError } from "./registry-error.ts";
+import { reasonOf } from "./registry-error.ts";
 import type { ModelSource } from "./registry.ts";
 import type { StoredModel } from "./store.ts";
 
@@ -28,7 +29,7 @@ export interface WatchStatus {
   readonly history: readonly Served[];
   /** The version the registry points at, when it was refused. */
   readonly refused: Refusal | undefined;
-  /** The last look at the registry. */
+  /** The last look at the registry, and why it, or what it led to, failed in passing. */
   readonly check:
     | { readonly at: string; readonly failures: number; readonly reason: string | undefined }
     | undefined;
@@ -44,7 +45,8 @@ export interface WatchOptions {
   readonly source: ModelSource;
   /**
    * Loads, checks and warms the model in the folder beside the one that is served, and then puts it
-   * in its place. Throws when it may not be served; its message is the reason people read.
+   * in its place. A fault of the model (`isFault`) refuses it, and the message is the reason people
+   * read; after anything else that it throws the model is tried again later.
    */
   readonly install: (model: StoredModel, version: ModelVersion) => Promise<void>;
   readonly on: (event: WatchEvent) => void;
@@ -106,7 +108,7 @@ export function nextDelay(
     : doubled(FIRST_RETRY_MS, failures, intervalMs) * (0.5 + 0.5 * random);
 }
 
-/** The wait before a version is read again that could not be read `failures` times, in ms: it may be large. */
+/** The wait before a version is tried again that failed `failures` times, in ms: it may be large. */
 export function readAgainDelay(
   { serving, failures }: { readonly serving: boolean; readonly failures: number },
   intervalMs: number,
@@ -139,17 +141,37 @@ export function watchModel(options: WatchOptions): Watcher {
   let current: { readonly key: string; readonly served: Served } | undefined;
   let origin: WatchStatus["origin"];
   let past: readonly Served[] = [];
-  let refused: Refused | undefined;
-  let unread: Unread | undefined;
+  /** The refusal that is shown, and all since another version was taken, by the version's key. */
+  let refused: Refusal | undefined;
+  const refusals = new Map<string, Refused>();
+  const postponed = new Map<string, Postponed>();
   let check: WatchStatus["check"];
 
   const status = (): WatchStatus => ({
     origin,
     serving: current?.served,
     history: current ? [current.served, ...past] : past,
-    refused: refused?.refusal,
+    refused,
     check,
   });
+  // That somebody fails who is told of the watch must not end it.
+  const unharmed = (tell: () => void): void => {
+    try {
+      tell();
+    } catch {
+      // There is nobody else to tell.
+    }
+  };
+  const show = (): void => {
+    unharmed(() => {
+      onStatus(status());
+    });
+  };
+  const tell = (event: WatchEvent): void => {
+    unharmed(() => {
+      on(event);
+    });
+  };
 
   const promote = async ({ version, model }: Found, from: "registry" | "cache"): Promise<void> => {
     await install(model, version);
@@ -158,25 +180,42 @@ export function watchModel(options: WatchOptions): Watcher {
     const served = { version: version.version, digest: model.digest, from: at };
     current = { key: keyOf(version), served };
     origin = from;
-    onStatus(status());
-    on({ kind: "promoted", origin: from, served });
+    show();
+    tell({ kind: "promoted", origin: from, served });
   };
 
-  const note = (version: string, reason: string, of?: ModelVersion): void => {
+  const note = (version: string, reason: string): Refusal => {
     const refusal = { version, reason, at: timestamp() };
-    refused = { of, refusal };
-    onStatus(status());
-    on({ kind: "refused", refusal });
+    refused = refusal;
+    show();
+    tell({ kind: "refused", refusal });
+    return refusal;
   };
   const refuse = (version: ModelVersion, error: unknown): void => {
-    note(version.version, reasonOf(error), version);
+    const refusal = note(version.version, reasonOf(error));
+    refusals.set(keyOf(version), { of: version, refusal });
+  };
+  /** Puts off trying `version` again, longer with each failure. */
+  const postpone = (version: ModelVersion, error: unknown): void => {
+    const failures = (postponed.get(keyOf(version))?.failures ?? 0) + 1;
+    const serving = current !== undefined;
+    const wait = readAgainDelay({ serving, failures }, intervalMs, clock.random());
+    const until = clock.now().getTime() + wait;
+    postponed.set(keyOf(version), { failures, until, reason: reasonOf(error) });
+  };
+  /** Why `version` is not tried now, where it failed in passing a short while ago. */
+  const whyNotNow = (version: ModelVersion): string | undefined => {
+    const { until = 0, reason } = postponed.get(keyOf(version)) ?? {};
+    return clock.now().getTime() < until ? reason : undefined;
   };
   /** Takes over what was refused before it came here: beside `version`, which is the one to serve. */
   const heed = (version: ModelVersion): void => {
     const other = ownRefusal(version) === undefined ? version.refused : undefined;
-    const { of, refusal } = refused ?? {};
+    const known = refusals.size === 0 ? refused : undefined;
+    refusals.clear();
+    postponed.clear();
     if (other === undefined) refused = undefined;
-    else if (of || refusal?.version !== other.version || refusal.reason !== other.reason)
+    else if (known?.version !== other.version || known.reason !== other.reason)
       note(other.version, other.reason);
   };
 
@@ -193,80 +232,107 @@ export function watchModel(options: WatchOptions): Watcher {
       return undefined;
     }
     const reason = ownRefusal(version);
+    const before = refusals.get(key);
     // What was refused once is refused until the registry points elsewhere, or says something else of it.
-    if (isRefused(version) && refused?.of && ownRefusal(refused.of) === reason) return undefined;
+    if (before && ownRefusal(before.of) === reason) {
+      refused = before.refusal;
+      return undefined;
+    }
     if (reason !== undefined) throw new Unfit(version, reason);
-    if (unread?.key === key && clock.now().getTime() < unread.until) throw new Error(unread.reason);
+    const notNow = whyNotNow(version);
+    if (notNow !== undefined) throw new Error(notNow);
     try {
-      const model = await source.obtain(version, ended.signal);
-      unread = undefined;
-      return { version, model };
+      return { version, model: await source.obtain(version, ended.signal) };
     } catch (error) {
-      if (error instanceof RegistryError && error.permanent && !error.denied)
-        throw new Unfit(version, error.message, { cause: error });
-      const failures = unread?.key === key ? unread.failures + 1 : 1;
-      const serving = current !== undefined;
-      const wait = readAgainDelay({ serving, failures }, intervalMs, clock.random());
-      unread = { key, failures, until: clock.now().getTime() + wait, reason: reasonOf(error) };
+      if (isFault(error)) throw new Unfit(version, reasonOf(error), { cause: error });
+      postpone(version, error);
       throw error;
     }
   };
 
-  const isRefused = (version: ModelVersion): boolean =>
-    refused?.of !== undefined && keyOf(refused.of) === keyOf(version);
-
-  const takeLast = async (): Promise<void> => {
-    const last = await source.last();
-    if (!last || isRefused(last.version) || ended.signal.aborted) return;
-    await promote(last, "cache").catch((error: unknown) => {
-      refuse(last.version, error);
-    });
+  /** Serves what was served last. Returns why it cannot just now, if it cannot. */
+  const takeLast = async (): Promise<string | undefined> => {
+    try {
+      const last = await source.last();
+      if (!last || refusals.has(keyOf(last.version)) || ended.signal.aborted) return undefined;
+      return whyNotNow(last.version) ?? (await tryPromotion(last, "cache"));
+    } catch (error) {
+      return `what was served last cannot be read: ${reasonOf(error)}`;
+    }
   };
 
-  const take = async (found: Found): Promise<void> => {
+  /** Returns why `found` could not be tried just now, if it could not; a fault of its own refuses it. */
+  const tryPromotion = async (
+    found: Found,
+    from: "registry" | "cache",
+  ): Promise<string | undefined> => {
+    try {
+      await promote(found, from);
+      return undefined;
+    } catch (error) {
+      if (isFault(error)) {
+        // What the registry points at is what is shown, and not what was to stand in for it.
+        const shown = from === "cache" ? refused : undefined;
+        refuse(found.version, error);
+        refused = shown ?? refused;
+        return undefined;
+      }
+      postpone(found.version, error);
+      return reasonOf(error);
+    }
+  };
+
+  /** Returns why `found` could not be tried just now, if it could not. */
+  const take = async (found: Found): Promise<string | undefined> => {
     // The cache may have been quicker with the same.
     if (current?.key === keyOf(found.version)) {
       origin = "registry";
-      return;
+      return undefined;
     }
-    try {
-      await promote(found, "registry");
-    } catch (error) {
-      refuse(found.version, error);
-      if (!current) await takeLast();
-      return;
+    const reason = await tryPromotion(found, "registry");
+    if (current?.key !== keyOf(found.version)) {
+      const instead = current ? undefined : await takeLast();
+      return together(reason, instead);
     }
     heed(found.version);
     // A full disk must not end the serving of a model that is in memory already.
     await source.remember(found.version).catch((error: unknown) => {
-      on({ kind: "failed", reason: `the model is not kept: ${reasonOf(error)}`, retryInMs: 0 });
+      tell({ kind: "failed", reason: `the model is not kept: ${reasonOf(error)}`, retryInMs: 0 });
     });
+    return undefined;
+  };
+
+  const over = (): boolean => ended.signal.aborted;
+
+  /** One look at the registry, and what follows from it. Returns why it failed, if it did. */
+  const look = async (first: boolean): Promise<string | undefined> => {
+    const seeking = settle(seek());
+    if (first) {
+      const patience = new AbortController();
+      const late = clock.sleep(patienceMs, patience.signal).then(() => "late" as const);
+      const quick = await Promise.race([seeking, late]);
+      patience.abort();
+      const why = quick === "late" ? await takeLast() : undefined;
+      if (why !== undefined) tell({ kind: "failed", reason: why, retryInMs: 0 });
+    }
+    const { found, unfit, reason } = await seeking;
+    if (over()) return undefined;
+    if (found) return take(found);
+    if (unfit) refuse(unfit.version, unfit);
+    if (current) return reason;
+    return together(reason, await takeLast());
   };
 
   const run = async (): Promise<void> => {
-    const over = (): boolean => ended.signal.aborted;
     for (let first = true; !over(); first = false) {
-      const seeking = settle(seek());
-      if (first) {
-        const patience = new AbortController();
-        const late = clock.sleep(patienceMs, patience.signal).then(() => "late" as const);
-        const quick = await Promise.race([seeking, late]);
-        patience.abort();
-        if (quick === "late" || quick.reason !== undefined) await takeLast();
-      }
-      const { found, unfit, reason } = await seeking;
+      const reason = await look(first).catch(reasonOf);
       if (over()) return;
-      if (found) await take(found);
-      if (unfit) {
-        refuse(unfit.version, unfit);
-        if (!current) await takeLast();
-      }
       const failures = reason === undefined ? 0 : (check?.failures ?? 0) + 1;
       check = { at: timestamp(), failures, reason };
-      onStatus(status());
+      show();
       const serving = current !== undefined;
       const retryInMs = Math.round(nextDelay({ serving, failures }, intervalMs, clock.random()));
-      if (reason !== undefined) on({ kind: "failed", reason, retryInMs });
+      if (reason !== undefined) tell({ kind: "failed", reason, retryInMs });
       await clock.sleep(retryInMs, ended.signal);
     }
   };
@@ -286,9 +352,9 @@ interface Found {
   readonly model: StoredModel;
 }
 
-/** A refusal, and the version that it is of; undefined where it was refused before it came here. */
+/** A refusal, and the version that it is of. */
 interface Refused {
-  readonly of: ModelVersion | undefined;
+  readonly of: ModelVersion;
   readonly refusal: Refusal;
 }
 
@@ -296,9 +362,8 @@ interface Refused {
 const ownRefusal = ({ version, refused }: ModelVersion): string | undefined =>
   refused?.version === version ? refused.reason : undefined;
 
-/** A version whose files could not be read. */
-interface Unread {
-  readonly key: string;
+/** A version that failed in passing: its files could not be read, or it could not be tried. */
+interface Postponed {
   readonly failures: number;
   /** When it is tried again, ms since 1970. */
   readonly until: number;
@@ -312,11 +377,16 @@ interface Sought {
   readonly reason?: string;
 }
 
+/** Reasons as one; undefined where there is none. */
+const together = (...reasons: (string | undefined)[]): string | undefined =>
+  [...new Set(reasons)].filter((reason) => reason !== undefined).join("; ") || undefined;
+
 /** The outcome of `promise` as a value, so that a race against it leaves no rejection behind. */
 const settle = (promise: Promise<Found | undefined>): Promise<Sought> =>
   promise.then(
     (found) => ({ found }),
-    (error: unknown) => (error instanceof Unfit ? { unfit: error } : { reason: reasonOf(error) }),
+    (error: unknown) =>
+      error instanceof Unfit ? { unfit: error } : { reason: reasonOf(error) || "it failed" },
   );
 
 /** Tells apart what the registry may point at, also when a version was deleted and made anew. */

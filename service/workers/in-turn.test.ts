@@ -1,9 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { firstRefusal } from "./in-turn.ts";
+import type { Failure } from "../model/fault.ts";
+import { firstFailure } from "./in-turn.ts";
 
 /** Processes that answer so, and what is told of them: who loads, and who has loaded. */
-function processes(...answers: (string | undefined)[]) {
+function processes(...answers: (Failure | undefined)[]) {
   const told: string[] = [];
   const prepare = answers.map((answer, i) => async () => {
     told.push(`${i} loads`);
@@ -16,12 +17,12 @@ function processes(...answers: (string | undefined)[]) {
 
 test("one process loads at a time, so that the others answer meanwhile", async () => {
   const { told, prepare } = processes(undefined, undefined);
-  expect(await firstRefusal(prepare)).toBeUndefined();
+  expect(await firstFailure(prepare)).toBeUndefined();
   expect(told).toEqual(["0 loads", "0 has loaded", "1 loads", "1 has loaded"]);
 });
 
 test("what one refuses, no other has to load", async () => {
-  const { told, prepare } = processes(undefined, "no", undefined);
-  expect(await firstRefusal(prepare)).toBe("no");
+  const { told, prepare } = processes(undefined, { reason: "no", fault: true }, undefined);
+  expect(await firstFailure(prepare)).toMatchObject({ reason: "no" });
   expect(told).not.toContain("2 loads");
 });

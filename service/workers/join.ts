@@ -1,4 +1,5 @@
 import { NOTHING_YET } from "../model/watch.ts";
+import { failureOf, type Failure } from "../model/fault.ts";
 import type { Candidate } from "../model/installer.ts";
 import type { Order, Report } from "./messages.ts";
 import type { Team, TeamOptions } from "./team.ts";
@@ -16,12 +17,12 @@ export function joinTeam({ registry, installer, log }: TeamOptions, leave: () =>
       process.exit(1);
     });
   };
-  const prepare = (candidate: Candidate): { readonly refusal?: string } => {
+  const prepare = (candidate: Candidate): { readonly failure?: Failure } => {
     try {
       installer.prepare(candidate);
       return {};
     } catch (error) {
-      return { refusal: error instanceof Error ? error.message : String(error) };
+      return { failure: failureOf(error) };
     }
   };
   const welcomed = new Promise<void>((resolve) => {

@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { AggregatorRegistry } from "prom-client";
+import { errorOf } from "../model/fault.ts";
 import type { Candidate } from "../model/installer.ts";
 import { machineMs } from "../model/slot.ts";
 import { NOTHING_YET } from "../model/watch.ts";
-import { firstRefusal } from "./in-turn.ts";
+import { firstFailure } from "./in-turn.ts";
 import type { Order } from "./messages.ts";
 import type { LeadTeam, TeamOptions } from "./team.ts";
 import { Worker } from "./worker.ts";
@@ -13,6 +14,11 @@ const RESTART_MS = 1000;
 const METRICS_MS = 2000;
 /** The longest a process may take to load a model. */
 const PREPARE_MS = 300_000;
+/** This process has loaded it by then. */
+const TOO_LATE = {
+  reason: `a process of the service did not load the model within ${PREPARE_MS / 1000} s`,
+  fault: false,
+};
 /** From the decision to the instant at which all change over: each must have heard of it by then. */
 const NOTICE_MS = 1000;
 
@@ -74,25 +80,25 @@ export function leadTeam({ registry, installer, log }: TeamOptions): LeadTeam {
 
   const install = async (candidate: Candidate): Promise<void> => {
     installer.prepare(candidate);
-    const refusal = await firstRefusal(
+    const failure = await firstFailure(
       [...members].map(
         // One that has ended meanwhile is replaced by another, which learns what to serve when it joins.
         (member) => async () =>
           members.has(member)
-            ? member.refusals.ask(
+            ? member.failures.ask(
                 (id) => {
                   member.send({ type: "prepare", id, candidate });
                 },
                 PREPARE_MS,
-                `a process of the service did not load the model within ${PREPARE_MS / 1000} s`,
+                TOO_LATE,
               )
             : undefined,
       ),
     );
-    if (refusal !== undefined) {
+    if (failure !== undefined) {
       installer.discard();
       broadcast({ type: "discard" });
-      throw new Error(refusal);
+      throw errorOf(failure);
     }
     const changesOver = serving !== undefined && members.size > 0;
     const at = changesOver ? machineMs() + NOTICE_MS : 0;

@@ -1,3 +1,4 @@
+import type { Failure } from "../model/fault.ts";
 import type { Candidate } from "../model/installer.ts";
 import type { WatchStatus } from "../model/watch.ts";
 
@@ -18,5 +19,5 @@ export type Order =
 /** What another process says to the first. */
 export type Report =
   | { readonly type: "joined" }
-  | { readonly type: "prepared"; readonly id: number; readonly refusal?: string }
+  | { readonly type: "prepared"; readonly id: number; readonly failure?: Failure }
   | { readonly type: "metrics-are"; readonly id: number; readonly metrics: object };

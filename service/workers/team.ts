@@ -20,7 +20,8 @@ export interface LeadTeam extends Team {
   readonly start: (size: number, port: number) => void;
   /**
    * Has every process load and check a model, and then all serve it from one instant on.
-   * Throws Error with the reason when one of them refuses it; none serves it then.
+   * Throws Error with the reason when one of them cannot; none serves it then. It is a ModelError
+   * where the model is to blame.
    */
   readonly install: (candidate: Candidate) => Promise<void>;
   /** Passes on what the watcher says. */
