@@ -296,6 +296,7 @@ export class Connection {
     if (more === 0) {
       if (id === 0) throw new ConnectionError(ERROR.protocol, "a window that opens by nothing");
       if (stream) this.#streams.abort(stream, ERROR.protocol);
+      else if (this.#streams.howClosed(id) !== "reset") this.#streams.reset(id, ERROR.protocol);
     } else if (id === 0 || stream) this.#replies.grow(stream, more);
   }
 

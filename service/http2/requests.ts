@@ -264,7 +264,7 @@ export class Requests {
     const error = wrongSize ? ERROR.frameSize : ERROR.protocol;
     // One that was never opened cannot be reset.
     if (this.#streams.isIdle(id)) throw new ConnectionError(error, "a priority");
-    if (this.#streams.get(id)) this.#reject(id, error);
+    this.#reject(id, error);
   }
 }
 

@@ -148,13 +148,17 @@ describe("only the stream ends", () => {
     expect(raw.frames(FRAME.goAway)).toEqual([]);
   });
 
-  test("at data of a stream whose reply is out", async () => {
+  test.each([
+    ["data", data(1, BODY), ERROR.streamClosed],
+    ["a priority of four bytes", priority(1, 0, 4), ERROR.frameSize],
+    ["a window opened by nothing", windowUpdate(1, 0), ERROR.protocol],
+  ])("at %s of a stream whose reply is out", async (_, bytes, error) => {
     const raw = new Raw(await listen());
     raw.socket.write(all(open(1), data(1, BODY)));
     await expect.poll(() => raw.answered()).toEqual([1]);
-    raw.socket.write(all(data(1, BODY), open(3), data(3, BODY)));
+    raw.socket.write(all(bytes, open(3), data(3, BODY)));
     await expect.poll(() => raw.answered()).toEqual([1, 3]);
-    expect(raw.resetWith(1)).toBe(ERROR.streamClosed);
+    expect(raw.resetWith(1)).toBe(error);
   });
 });
 

@@ -1,24 +1,29 @@
 // What the authors of HTTP/2's own conformance suite ask of a server, at the service's port.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { goBuild } from "../../toolchain/go.mjs";
+import { expect, test } from "vitest";
+import { find, produce } from "../../toolchain/cache.mjs";
+import { goBuild, goFingerprint, goMissing, goVersion } from "../../toolchain/go.mjs";
 import { startService } from "./process.ts";
 
-const dir = mkdtempSync(join(tmpdir(), "h2spec-"));
-afterAll(() => {
-  rmSync(dir, { recursive: true, force: true });
-});
+const program = {
+  module: join(import.meta.dirname, "h2spec"),
+  target: "github.com/summerwind/h2spec/cmd/h2spec",
+  output: "h2spec",
+};
+
+/** Builds the suite, once per machine, and gives the folder that it is in. */
+async function built(): Promise<string> {
+  const go = await goVersion(program.module);
+  if (go === undefined) throw goMissing();
+  const key = [await goFingerprint(program), process.arch, go].join("-");
+  const fill = (dir: string): Promise<void> => goBuild(program, dir, () => undefined);
+  const { dir } = (await find(program.output, key)) ?? (await produce(program.output, key, fill));
+  return dir;
+}
 
 test("h2spec finds nothing but that the port speaks HTTP/1.1 as well", async () => {
-  const program = {
-    module: join(import.meta.dirname, "h2spec"),
-    target: "github.com/summerwind/h2spec/cmd/h2spec",
-    output: "h2spec",
-  };
-  await goBuild(program, dir, () => undefined);
+  const dir = await built();
   const service = await startService();
   try {
     const { hostname, port } = new URL(service.url);
