@@ -12,6 +12,7 @@ import { buildImage, removeImage, startContainer } from "../../test/service/cont
 import { readCommand, UsageError } from "../../toolchain/command.mjs";
 import { baseImages } from "../../toolchain/versions.mjs";
 import { median, needWrk, thousands, wholeNumbers } from "../measure.ts";
+import { rustLibrary, rustMissing, rustModel, rustPeer } from "../rust/peer.ts";
 import { writeSection } from "../section.ts";
 import { slowReaders } from "./slow-reader.ts";
 
@@ -21,8 +22,9 @@ const limits = { cpus: 0.2, memoryBytes: 96 * 1024 ** 2 };
 
 const help = `npm run bench:gateway [-- --rounds 5 --seconds 5 --connections 1000]
 
-Measures a replica of 0.2 CPU and 96 MB behind the stack's own gateway beside bare Node servers, and
-writes the table in docs/benchmarks.md. Needs wrk, a Docker engine, and two cores with little else to do.
+Measures a replica of 0.2 CPU and 96 MB behind the stack's own gateway beside bare Node servers and a
+Rust server, and writes the table in docs/benchmarks.md. Needs wrk, a Docker engine, and two cores with
+little else to do. Without cargo the Rust server is left out.
 `;
 
 /** What the replica is spoken to in. */
@@ -35,6 +37,8 @@ interface Subject {
   readonly program?: string;
   /** The service with its protocol exchanged for this one, in bench/gateway; without either it is the service. */
   readonly instead?: string;
+  /** The server in bench/rust, which cargo has to build. */
+  readonly rust?: true;
 }
 
 const subjects = {
@@ -48,6 +52,13 @@ const subjects = {
     protocol: "only h2",
     program: "gateway/bare-http2.ts",
   },
+  rust1: {
+    title:
+      "Rust (axum, `ort`, mimalloc, batches; nothing but the prediction), spoken to in HTTP/1.1",
+    protocol: "h1",
+    rust: true,
+  },
+  rust2: { title: "the same in HTTP/2", protocol: "h2", rust: true },
   http1: { title: "this service, spoken to in HTTP/1.1", protocol: "h1" },
   nodeHttp2: {
     title: "this service over `node:http2`, tuned",
@@ -104,15 +115,22 @@ interface Running {
   stop(): Promise<unknown>;
 }
 
-async function start(name: Name, network: string, dir: string): Promise<Running> {
+async function start(
+  name: Name,
+  network: string,
+  dir: string,
+  rustProgram: string | undefined,
+): Promise<Running> {
   const subject: Subject = subjects[name];
   const joins = ["--network", network, "--network-alias", `replica-${name}`];
-  const [replica, stopReplica] = await startReplica(name, subject, joins, dir);
+  const [replica, stopReplica] = await startReplica(name, subject, joins, dir, rustProgram);
   const config = gatewayConfig({ serviceName: `replica-${name}`, deadline: 10_000 });
   const file = `${name}.cfg`;
   await writeFile(join(dir, file), spoken[subject.protocol](config));
   const gateway = await docker(
     ...["run", "-d", "--network", network, "--cpus", "1", "--tmpfs", "/run/haproxy:mode=1777"],
+    // No replicas are known from before, and nobody comes through the engine's proxy.
+    ...["-e", "KNOWN=/run/haproxy/known", "-e", "ENGINE=255.255.255.255"],
     ...["-v", `${dir}:/gateway:ro`, baseImages.haproxy, "haproxy", "-db", "-f", `/gateway/${file}`],
   );
   const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
@@ -127,11 +145,12 @@ async function start(name: Name, network: string, dir: string): Promise<Running>
 
 async function startReplica(
   name: Name,
-  { program, instead }: Subject,
+  { program, instead, rust }: Subject,
   network: readonly string[],
   dir: string,
+  rustProgram = "",
 ): Promise<[id: string, stop: () => Promise<unknown>]> {
-  if (program === undefined) {
+  if (program === undefined && rust === undefined) {
     const file = join(dir, `${name}.mjs`);
     if (instead !== undefined) {
       const source = join("bench/gateway", instead);
@@ -146,8 +165,17 @@ async function startReplica(
   }
   const id = await docker(
     ...["run", "-d", "--cpus", String(limits.cpus), "--memory", "96m", "--memory-swap", "96m"],
-    ...["-e", "PORT=8000", "-e", "HOST=0.0.0.0", "-v", `${bench}:/bench:ro`, ...network],
-    ...[baseImages.node, "node", ...nodeFlags(chooseSizing(limits, 1)), `/bench/${program}`],
+    ...["-e", "PORT=8000", "-e", "HOST=0.0.0.0", ...network],
+    ...(program === undefined
+      ? [
+          ...["-v", `${rustProgram}:/peer:ro`, "-v", `${rustLibrary}:/onnxruntime.so:ro`],
+          ...["-v", `${rustModel}:/model.onnx:ro`, "-e", "MODEL=/model.onnx"],
+          ...["-e", "ORT_DYLIB_PATH=/onnxruntime.so", baseImages.node, "/peer"],
+        ]
+      : [
+          ...["-v", `${bench}:/bench:ro`, baseImages.node, "node"],
+          ...[...nodeFlags(chooseSizing(limits, 1)), `/bench/${program}`],
+        ]),
   );
   return [id, () => docker("rm", "-f", id)];
 }
@@ -235,6 +263,13 @@ function row(name: Name, loads: readonly Load[]): string {
   return `| ${subjects[name].title} | ${cells.join(" | ")} |`;
 }
 
+/** Requests for each second of a replica's CPU, as a part of what the Rust server has in its better protocol. */
+function besideRust(loads: Readonly<Record<Name, readonly Load[]>>): string {
+  const micros = (name: Name): number => median(loads[name].map(({ replica }) => replica));
+  const part = Math.min(micros("rust1"), micros("rust2")) / micros("service");
+  return `Requests for each second of a replica's CPU, this service over the Rust server: **${part.toFixed(2)}** (target 0.80).`;
+}
+
 async function main(): Promise<void> {
   const { values } = readCommand("bench:gateway", {
     options: {
@@ -254,13 +289,16 @@ async function main(): Promise<void> {
     connections: values.connections,
   });
   needWrk();
+  const rustProgram = await rustPeer();
   await buildImage();
   const dir = await mkdtemp(join(tmpdir(), "bench-gateway-"));
   // HAProxy reads it as a user of its own.
   await chmod(dir, 0o755);
   const network = `bench-gateway-${process.pid}`;
   await docker("network", "create", network);
-  const names = Object.keys(subjects) as Name[];
+  const names = (Object.keys(subjects) as Name[]).filter(
+    (name) => rustProgram !== undefined || !("rust" in subjects[name]),
+  );
   const loads = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<
     Name,
     Load[]
@@ -268,7 +306,7 @@ async function main(): Promise<void> {
   const beside: Beside[] = [];
   const running: Partial<Record<Name, Running>> = {};
   try {
-    for (const name of names) running[name] = await start(name, network, dir);
+    for (const name of names) running[name] = await start(name, network, dir, rustProgram);
     await setTimeout(3000);
     // The first of them warms up.
     for (let round = 0; round <= rounds; round++) {
@@ -303,6 +341,8 @@ async function main(): Promise<void> {
     "| iris, one row | requests/s | p99 ms | replica's CPU µs a request | gateway's |",
     "|---|---|---|---|---|",
     ...names.map((name) => row(name, loads[name])),
+    "",
+    rustProgram === undefined ? rustMissing : besideRust(loads),
     "",
     `${NEIGHBOURS} connections while others have asked for 1.7 MB and read nothing: requests/s / p99 ms / requests that failed or took longer than 2 s, over ${rounds} rounds.`,
     "",

@@ -15,6 +15,7 @@ import {
 } from "../../test/service/container.ts";
 import { readCommand, UsageError } from "../../toolchain/command.mjs";
 import { cpuSeconds, median, needWrk, thousands, wholeNumbers } from "../measure.ts";
+import { rustLibrary, rustMissing, rustModel, rustPeer } from "../rust/peer.ts";
 import { writeSection } from "../section.ts";
 
 const run = promisify(execFile);
@@ -24,8 +25,9 @@ const WIDE = Array.from({ length: 30 }, (_, i) => `feature_${i}`);
 
 const HELP = `npm run bench:service [-- --rounds 5 --seconds 3 --requests 1000000]
 
-Measures the service beside a bare Node server and FastAPI, on one core each, and writes the table
-in docs/benchmarks.md. Needs wrk, taskset, Python 3 with venv, and two cores with little else to do.
+Measures the service beside a bare Node server, a Rust server and FastAPI, on one core each, and writes
+the table in docs/benchmarks.md. Needs wrk, taskset, Python 3 with venv, and two cores with little else
+to do. Without cargo the Rust server is left out.
 `;
 
 interface Load {
@@ -127,20 +129,22 @@ async function drive(
 const rate = ({ requests, seconds }: Load): number => requests / seconds;
 
 /** Loads of every server, one after another within each round. */
-async function interleaved<K extends string>(
-  servers: Readonly<Record<K, Server>>,
+async function interleaved<S extends Readonly<Record<string, Server>>>(
+  servers: S,
   rounds: number,
   load: (server: Server) => Promise<Load>,
-): Promise<Record<K, Load[]>> {
-  const names = Object.keys(servers) as K[];
-  const results = Object.fromEntries(names.map((name) => [name, [] as Load[]])) as Record<
-    K,
-    Load[]
-  >;
+): Promise<{ [K in keyof S]: Load[] }> {
+  const entries = Object.entries(servers).map(([name, server]) => ({
+    name,
+    server,
+    loads: [] as Load[],
+  }));
   for (let round = 0; round < rounds; round++) {
-    for (const name of names) results[name].push(await load(servers[name]));
+    for (const { server, loads } of entries) loads.push(await load(server));
   }
-  return results;
+  return Object.fromEntries(entries.map(({ name, loads }) => [name, loads])) as {
+    [K in keyof S]: Load[];
+  };
 }
 
 /** Median of the ratios within each round: what else the machine does weighs on both sides alike. */
@@ -166,7 +170,11 @@ interface Options {
 
 const round = (value: number, digits = 2): string => value.toFixed(digits);
 
-async function peers({ rounds, seconds, main }: Options, python: string): Promise<string[]> {
+async function peers(
+  { rounds, seconds, main }: Options,
+  python: string,
+  rust: string | undefined,
+): Promise<string[]> {
   say("peers, 64 connections …");
   const fastapi = [
     "-m",
@@ -182,11 +190,15 @@ async function peers({ rounds, seconds, main }: Options, python: string): Promis
     "--log-level",
     "warning",
   ];
-  const servers = {
+  const servers: Record<"bare" | "service" | "fastapi", Server> & { rust?: Server } = {
     bare: await start([process.execPath, join(HERE, "bare.ts")], {}, "/predict"),
     service: await service(main),
     fastapi: await start([python, ...fastapi], {}, "/predict"),
   };
+  if (rust !== undefined) {
+    const environment = { MODEL: rustModel, ORT_DYLIB_PATH: rustLibrary };
+    servers.rust = await start([rust], environment, "/readyz");
+  }
   for (const server of Object.values(servers)) await drive(server, 64, 2, IRIS);
   const loads = await interleaved(servers, rounds, (server) => drive(server, 64, seconds, IRIS));
   const [readyMs] = [servers.service.readyMs];
@@ -200,6 +212,9 @@ async function peers({ rounds, seconds, main }: Options, python: string): Promis
     row("bare `node:http`: parse JSON, reply, no model", loads.bare),
     row("this service, everything on", loads.service),
     row("FastAPI + onnxruntime, uvloop, httptools, loaded once", loads.fastapi),
+    ...(loads.rust === undefined
+      ? ["", rustMissing]
+      : [row("Rust: axum, `ort`, mimalloc, batches; nothing but the prediction", loads.rust)]),
     "",
     `Service over bare server: **${round(ratio(loads.service, loads.bare))}** (target 0.80); over FastAPI: **${round(ratio(loads.service, loads.fastapi), 1)}×** (target 5); p99 beyond the bare server's: **${round(p99)} ms** (target 2). Ready ${thousands(readyMs)} ms after start.`,
     "",
@@ -295,6 +310,7 @@ async function main(): Promise<void> {
   needWrk();
   say("Python packages …");
   const python = await pythonWith(join(HERE, "requirements.txt"));
+  const rust = await rustPeer();
   const models = join(
     process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
     "inference-stack/bench-models",
@@ -306,7 +322,7 @@ async function main(): Promise<void> {
   const lines = [
     `One core for the server, one for wrk, medians of ${options.rounds} interleaved rounds of ${options.seconds} s; ${cpus()[0]?.model.trim() ?? "?"}, Node ${process.version}.`,
     "",
-    ...(await peers(options, python)),
+    ...(await peers(options, python, rust)),
     ...(await batching(options, models)),
     ...(await memory(options)),
   ];
