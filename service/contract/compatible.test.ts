@@ -30,7 +30,7 @@ const before = contract([field("age", { kind: "integer" }), field("income", { op
 
 test.each([
   ["the same", contract([field("age", { kind: "integer" }), field("income", { optional: true })])],
-  ["columns in another order", contract([...before.fields].reverse())],
+  ["the same, told in another order", contract([...before.fields].reverse())],
   ["a wider number", contract([field("age"), field("income", { optional: true })])],
   [
     "one more optional field",
@@ -97,6 +97,15 @@ test.each([
   const was = contract([], { inputs: [{ name: "X", type: "float32", shape: [null, 2] }] });
   expect(contractChange(was, contract([], { inputs }))).toBe(reason);
   expect(contractChange(was, was)).toBeUndefined();
+});
+
+test("names columns of a table that have changed places", () => {
+  const columns = (...names: string[]) =>
+    contract(names.map((name, column) => field(name, { column })));
+  expect(contractChange(columns("a", "b"), columns("b", "a"))).toBe(
+    "a was column 0 of its input and is column 1; b was column 1 of its input and is column 0",
+  );
+  expect(contractChange(columns("a", "b"), columns("a", "b"))).toBeUndefined();
 });
 
 test("names classes that are gone, and what they were called", () => {

@@ -39,6 +39,12 @@ function inputChanges(from: readonly Field[], to: readonly Field[]): string[] {
           ? [`${field.name} was optional and is required`]
           : []),
         ...(sameShape(field.shape, after.shape) ? [] : [`${field.name} has another shape`]),
+        // A caller of protocol V2 sends columns by their place, and would get answers of others.
+        ...(field.column === after.column
+          ? []
+          : [
+              `${field.name} was column ${field.column} of its input and is column ${after.column}`,
+            ]),
       ];
     }),
     ...to
