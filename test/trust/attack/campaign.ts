@@ -58,7 +58,7 @@ export async function suffer(
   const seen = await beside.stop();
   const again = restarts(ids) - before;
   return {
-    ...{ name, what, said, neighbour: seen, restarts: again, peak: peak() },
+    ...{ name, what, said, neighbour: seen, restarts: again, peak: await peak() },
     wrong: [
       ...(wrong === undefined ? [] : [wrong]),
       ...(again > 0 ? [`${again} restarts`] : []),

@@ -1,8 +1,9 @@
 // What attacks cost others: a neighbour's requests, and the containers of the stack.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { docker, dockerLines } from "../../clone.ts";
+import { promisify } from "node:util";
+import { dockerLines } from "../../clone.ts";
 import type { Seen } from "../../open-loop.ts";
 
 /** Somebody with requests of their own, at a constant rate. */
@@ -41,30 +42,40 @@ const units: Readonly<Record<string, number>> = {
   GiB: 1024,
 };
 
-/** MiB that each container uses, as the engine counts them. */
-export const memory = (ids: readonly string[]): number[] =>
-  docker("stats", "--no-stream", "--format", "{{.MemUsage}}", ...ids)
+const run = promisify(execFile);
+
+/** MiB that each container uses, as the engine counts them. Takes it seconds: nothing waits for it. */
+async function memory(ids: readonly string[]): Promise<number[]> {
+  const { stdout } = await run("docker", [
+    ...["stats", "--no-stream", "--format", "{{.MemUsage}}"],
+    ...ids,
+  ]);
+  return stdout
+    .trim()
     .split("\n")
     .map((line) => {
       const [, number = "0", unit = "B"] = /^([\d.]+)(\w+)/.exec(line) ?? [];
       return Number(number) * (units[unit] ?? 0);
     });
+}
 
 /** The most that any of them used until it is asked. */
-export function peakMemory(ids: readonly string[], everyMs = 2000): () => number {
+export function peakMemory(ids: readonly string[]): () => Promise<number> {
   let peak = 0;
-  const look = (): void => {
+  let looking = true;
+  const look = async (): Promise<void> => {
     try {
-      peak = Math.max(peak, ...memory(ids));
+      peak = Math.max(peak, ...(await memory(ids)));
     } catch {
       // One of them has just ended: its restart is counted elsewhere.
     }
   };
-  look();
-  const timer = setInterval(look, everyMs);
-  return () => {
-    clearInterval(timer);
-    look();
+  const looks = (async () => {
+    while (looking) await look();
+  })();
+  return async () => {
+    looking = false;
+    await looks;
     return peak;
   };
 }
