@@ -62,7 +62,7 @@ async function memory(ids: readonly string[]): Promise<number[]> {
 /** The most that any of them used until it is asked. */
 export function peakMemory(ids: readonly string[]): () => Promise<number> {
   let peak = 0;
-  let looking = true;
+  const ended = new AbortController();
   const look = async (): Promise<void> => {
     try {
       peak = Math.max(peak, ...(await memory(ids)));
@@ -71,10 +71,10 @@ export function peakMemory(ids: readonly string[]): () => Promise<number> {
     }
   };
   const looks = (async () => {
-    while (looking) await look();
+    while (!ended.signal.aborted) await look();
   })();
   return async () => {
-    looking = false;
+    ended.abort();
     await looks;
     return peak;
   };
