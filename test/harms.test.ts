@@ -46,7 +46,7 @@ const up = () => pulumi("up", "--yes", "--skip-preview");
 const clean = async () => {
   succeeds(await pulumi("preview", "--expect-no-changes"));
 };
-const parts = ["service", "gateway", "loadtest", "worker"];
+const parts = ["service", "gateway", "listener", "loadtest", "worker"];
 const running = () => Object.fromEntries(parts.map((part) => [part, clone.containers(part)]));
 const mine = () => ["--filter", `label=inference-stack.clone=${clone.id}`];
 const declared = () => [...mine(), "--filter", "label=inference-stack.declared"];

@@ -53,5 +53,5 @@ test("when the old replicas are being stopped", async () => {
   expect(replicas()).toHaveLength(2);
   expect(
     dockerLines("ps", "-q", "--filter", `label=inference-stack.clone=${clone.id}`),
-  ).toHaveLength(5);
+  ).toHaveLength(6);
 });
