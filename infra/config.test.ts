@@ -70,6 +70,9 @@ describe("parseConfig", () => {
     ["maxRows", "0"],
     ["logLevel", "loud"],
     ["allowContractChange", "1"],
+    ["imagePaths", "predict"],
+    ["imagePaths", "/a b|c"],
+    ["http2", "on"],
   ])("refuses %s=%s, naming the key, the value and what is allowed", (key, value) => {
     const message = refusal({ [key]: value });
     expect(message).toContain(`${key} is "${value}". Allowed: `);

@@ -196,6 +196,28 @@ describe("the declared dev stack", () => {
     );
   });
 
+  test("has a listener hold the port and the name, whose image outlasts the gateway's", async () => {
+    await declare();
+    const [listener] = part("listener");
+    expect(listener?.inputs).toMatchObject({
+      image: "sha256:base",
+      ports: [{ internal: 8080, external: 8000, ip: "127.0.0.1" }],
+      networksAdvanced: [{ aliases: ["gateway"] }],
+    });
+    const [gateway] = part("gateway");
+    expect(gateway?.inputs["ports"]).toBeUndefined();
+    expect((gateway?.inputs["networksAdvanced"] as { aliases?: [] }[])[0]?.aliases).toBeUndefined();
+  });
+
+  test("tells gateway and replicas alike what is spoken between them, and what is let through", async () => {
+    await declare({ http2: "false", imagePaths: "/invocations, /v1/*" });
+    expect(parseSettings(settings())).toMatchObject({ http2: false });
+    const [reload] = of("command:local:Command").filter(({ name }) => name === "gateway-config");
+    expect(reload?.inputs["stdin"]).not.toContain("proto h2");
+    expect(reload?.inputs["stdin"]).toContain("acl served path /invocations\n");
+    expect(reload?.inputs["stdin"]).toContain("acl served path_beg /v1/\n");
+  });
+
   test("deploys local images by id", async () => {
     const { image } = await declare();
     expect(await value(image)).toBe("sha256:service");
