@@ -178,7 +178,8 @@ const attacks: readonly Attack[] = [
         );
         statuses.push(...(await Promise.all(replies)));
       }
-      return counted(statuses, (status) => /^(200|4\d\d|503)$/.test(status));
+      // Who is answered in the middle of a body may see the connection's end before the answer.
+      return counted(statuses, (status) => /^(200|4\d\d|503|none)$/.test(status));
     },
   })),
   {
