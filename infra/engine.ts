@@ -11,6 +11,9 @@ const run = promisify(execFile);
  */
 export const dockerHost = (): string => process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
 
+/** An engine elsewhere publishes on addresses of its own machine, and has its own memory. */
+export const engineIsHere = (): boolean => dockerHost().startsWith("unix:");
+
 /** Runs a docker command and returns what it printed. Rejects with the engine's own message. */
 export async function docker(...args: string[]): Promise<string> {
   const { stdout } = await run("docker", ["-H", dockerHost(), ...args], {

@@ -3,7 +3,7 @@
 // it is open: the engine's proxy ends for good when it has no more descriptors, and nobody starts it anew.
 import * as pulumi from "@pulumi/pulumi";
 import { label } from "../toolchain/clone.mjs";
-import { docker, dockerHost, dockerJson, ofStack } from "./engine.ts";
+import { docker, dockerJson, engineIsHere, ofStack } from "./engine.ts";
 import { gatewayPort } from "./gateway-config.ts";
 import { answersOk } from "./health-check.ts";
 import type { Inspected } from "./status-table.ts";
@@ -38,9 +38,6 @@ export async function askFront(url: string): Promise<FrontStatus> {
     return { url, open: false, answer: `does not answer (${code ?? message ?? "no reason"})` };
   }
 }
-
-/** An engine elsewhere publishes on addresses of its own machine. */
-const engineIsHere = (): boolean => dockerHost().startsWith("unix:");
 
 /** How the way in of a stack is; undefined where it has none on this machine. */
 export async function frontStatus(

@@ -51,9 +51,7 @@ const socketFolder = "/var/tmp";
  * Healthy is a gateway through which a replica says that it is ready; and one that has no configuration
  * yet, which it is given once it runs.
  */
-const reachesReplica: readonly string[] = (([shell = "", flag = "", script = ""]) => [
-  ...[shell, flag, `[[ ! -s ${configFolder}/haproxy.cfg ]] || { ${script}; }`],
-])(answersOk(gatewayPort, "/readyz"));
+const reachesReplica = answersOk(gatewayPort, "/readyz", `${configFolder}/haproxy.cfg`);
 
 /**
  * HAProxy in front of all replicas: a container, on Swarm too, because its port can then be bound to an

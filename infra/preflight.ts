@@ -4,7 +4,7 @@ import type { StackConfig } from "./config.ts";
 import { hasConverter } from "./converter.ts";
 import { checkRecords } from "./dependencies/records.ts";
 import { checkReachable } from "./dependencies/reachable.ts";
-import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
+import { docker, dockerJson, engineIsHere, type EngineInfo, ofStack } from "./engine.ts";
 import { UserError } from "./errors.ts";
 import { hint } from "./hint.ts";
 import { portIsFree } from "./port.ts";
@@ -66,7 +66,7 @@ async function checkPorts(
   identity: string | undefined,
   config: StackConfig,
 ): Promise<void> {
-  if (!dockerHost().startsWith("unix:")) return;
+  if (!engineIsHere()) return;
   const own = await ownPorts(identity);
   for (const key of ["apiPort", "loadtestPort", "mlflowPort"] as const) {
     const port = config[key];

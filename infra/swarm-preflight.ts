@@ -1,7 +1,14 @@
 import { readFile } from "node:fs/promises";
 import type { StackConfig } from "./config.ts";
 import { label } from "../toolchain/clone.mjs";
-import { docker, dockerHost, dockerJson, type EngineInfo, ofStack } from "./engine.ts";
+import {
+  docker,
+  dockerHost,
+  dockerJson,
+  engineIsHere,
+  type EngineInfo,
+  ofStack,
+} from "./engine.ts";
 import { UserError } from "./errors.ts";
 import { hint } from "./hint.ts";
 import { type Resources, room, type SwarmNode } from "./swarm-nodes.ts";
@@ -151,8 +158,6 @@ export async function readSwarm({ Swarm }: EngineInfo): Promise<SwarmFacts> {
     state: Swarm.LocalNodeState,
     manager: Swarm.ControlAvailable,
     nodes: nodes.map(({ Hostname }) => Hostname),
-    swap: dockerHost().startsWith("unix:")
-      ? swapDevices(await readFile("/proc/swaps", "utf8").catch(() => ""))
-      : [],
+    swap: engineIsHere() ? swapDevices(await readFile("/proc/swaps", "utf8").catch(() => "")) : [],
   };
 }

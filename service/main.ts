@@ -3,11 +3,9 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createApp } from "./app.ts";
-import { Arriving } from "./arriving.ts";
 import { Budget } from "./budget.ts";
-import type { Services } from "./exchange.ts";
 import { readLimits } from "./limits.ts";
-import { AccessLog, createLogger } from "./log.ts";
+import { createLogger } from "./log.ts";
 import { createMetricsServer } from "./metrics-server.ts";
 import { Metrics } from "./metrics.ts";
 import { followRegistry } from "./model/follow.ts";
@@ -19,9 +17,9 @@ import { watchMetrics } from "./model/watch-metrics.ts";
 import type { Watcher } from "./model/watch.ts";
 import { pacer } from "./pace.ts";
 import { drain, HttpServer } from "./server.ts";
+import { makeServices } from "./services.ts";
 import { EMBEDDED, readSettings, SettingsError } from "./settings.ts";
 import { BYTES_PER_BYTE, chooseSizing } from "./sizing.ts";
-import { Unsent } from "./unsent.ts";
 import { joinTeam } from "./workers/join.ts";
 import { leadTeam } from "./workers/lead.ts";
 import type { Team } from "./workers/team.ts";
@@ -66,7 +64,6 @@ async function start(): Promise<void> {
   });
   metrics.watch(slot);
   const follows = settings.mlflowUrl !== "" && settings.modelFile === "";
-  const state = { draining: false, closing: false };
   const installer = new Installer(slot, { ...settings, ...sizing });
   const options = { registry: metrics.registry, installer, log };
   const lead = isWorker() ? undefined : leadTeam(options);
@@ -76,19 +73,9 @@ async function start(): Promise<void> {
     sizing.outsideBytes,
     Math.max(sizing.requestBytes, settings.maxBody * BYTES_PER_BYTE),
   );
-  const services: Services = {
-    slot,
-    metrics,
-    log,
-    access: new AccessLog(log),
-    maxBody: settings.maxBody,
-    maxRows: settings.maxRows,
-    budget,
-    unsent: new Unsent(budget, settings.requestTimeout),
-    arriving: new Arriving(),
-    state,
-    registry: follows ? () => team.status() : undefined,
-  };
+  const registry = follows ? () => team.status() : undefined;
+  const services = makeServices({ slot, metrics, log, settings, budget, registry });
+  const { state } = services;
   log.info({ limits, sizing }, "resources");
 
   const server = new HttpServer(createApp(services), services, { ...settings, ...sizing });

@@ -3,16 +3,15 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApp, type App } from "./app.ts";
-import { Arriving } from "./arriving.ts";
 import { Budget } from "./budget.ts";
 import type { Services } from "./exchange.ts";
-import { AccessLog, createLogger } from "./log.ts";
+import { createLogger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { loadModel, type LoadedModel } from "./model/model.ts";
 import { ModelSlot } from "./model/slot.ts";
+import { makeServices } from "./services.ts";
 import { parseSettings, type ServiceSettings } from "./settings.ts";
 import { chooseSizing } from "./sizing.ts";
-import { Unsent } from "./unsent.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -65,25 +64,14 @@ export function testService(
   model?: string | LoadedModel,
   settings: Partial<Record<keyof ServiceSettings, unknown>> = {},
 ): TestService {
-  const { maxBody, maxRows, ...rest } = parseSettings(settings);
+  const parsed = parseSettings(settings);
   const limits = { cpus: 1, memoryBytes: undefined };
   const metrics = new Metrics(limits, chooseSizing(limits, 1));
-  const slot = new ModelSlot({ ...rest, observer: metrics });
+  const slot = new ModelSlot({ ...parsed, observer: metrics });
   metrics.watch(slot);
   const log = createLogger("silent");
   const budget = new Budget(64 * 1024 ** 2);
-  const services = {
-    slot,
-    metrics,
-    log,
-    access: new AccessLog(log),
-    maxBody,
-    maxRows,
-    budget,
-    unsent: new Unsent(budget, rest.requestTimeout),
-    arriving: new Arriving(),
-    state: { draining: false, closing: false },
-  };
+  const services = makeServices({ slot, metrics, log, settings: parsed, budget });
   if (model !== undefined) slot.put(typeof model === "string" ? testModel(model) : model);
   const app = createApp(services);
   return {

@@ -1,19 +1,18 @@
 // The service with another protocol towards its gateway: its model, its batches, its metrics.
 import { createServer, type Socket } from "node:net";
 import { createApp, type App } from "../../service/app.ts";
-import { Arriving } from "../../service/arriving.ts";
 import { Budget } from "../../service/budget.ts";
 import type { Services } from "../../service/exchange.ts";
 import { readLimits } from "../../service/limits.ts";
-import { AccessLog, createLogger } from "../../service/log.ts";
+import { createLogger } from "../../service/log.ts";
 import { Metrics } from "../../service/metrics.ts";
 import { loadModel } from "../../service/model/model.ts";
 import { ModelSlot } from "../../service/model/slot.ts";
 import { pacer } from "../../service/pace.ts";
 import { HttpServer } from "../../service/server.ts";
+import { makeServices } from "../../service/services.ts";
 import { readSettings } from "../../service/settings.ts";
 import { chooseSizing } from "../../service/sizing.ts";
-import { Unsent } from "../../service/unsent.ts";
 
 /** Takes a connection of the protocol, with what has been read of it. */
 export type Speak = (socket: Socket, first: Buffer) => void;
@@ -35,18 +34,7 @@ export function serveInstead(
   metrics.watch(slot);
   slot.put(loadModel("/app/models/iris", { name: "iris" }, { threads: sizing.threads }));
   const budget = new Budget(sizing.outsideBytes);
-  const services: Services = {
-    slot,
-    metrics,
-    log,
-    access: new AccessLog(log),
-    maxBody: settings.maxBody,
-    maxRows: settings.maxRows,
-    budget,
-    unsent: new Unsent(budget, settings.requestTimeout),
-    arriving: new Arriving(),
-    state: { draining: false, closing: false },
-  };
+  const services = makeServices({ slot, metrics, log, settings, budget });
   process.on("SIGTERM", () => process.exit(0));
   const app = createApp(services);
   const http = new HttpServer(app, services, { ...settings, ...sizing });

@@ -1,6 +1,6 @@
 // One trial: the real stack with these limits, a real load, and everybody who watches it.
 import { cpus as hostCpus } from "node:os";
-import { dockerHost } from "../../infra/engine.ts";
+import { engineIsHere } from "../../infra/engine.ts";
 import { UserError } from "../../infra/errors.ts";
 import { Histogram } from "../engine/histogram.ts";
 import { failureText, type Ended, type RunEvent, type Tick } from "../events.ts";
@@ -37,7 +37,7 @@ const now = (): number => Date.now() / 1000;
 
 /** Busy and all CPU time of this machine so far; null when the engine is on another. */
 function machineTime(): { busy: number; all: number } | null {
-  if (!dockerHost().startsWith("unix:")) return null;
+  if (!engineIsHere()) return null;
   let [busy, all] = [0, 0];
   for (const { times } of hostCpus()) {
     const sum = Object.values(times).reduce((a, b) => a + b, 0);

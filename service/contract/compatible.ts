@@ -1,4 +1,3 @@
-import { classKeys } from "./classes.ts";
 import {
   jsonKind,
   shapeText,
@@ -16,7 +15,7 @@ import {
 export function contractChange(from: Contract, to: Contract): string | undefined {
   const changes = [
     ...inputChanges(from.fields, to.fields),
-    ...tensorChanges("input", from.inputs, to.inputs, sameFields(from.fields, to.fields)),
+    ...tensorChanges("input", from.inputs, to.inputs, from.fields.length === to.fields.length),
     ...tensorChanges("output", from.outputs, to.outputs, true),
     ...classChanges(from, to),
   ];
@@ -82,8 +81,6 @@ function tensorChanges(
 const fitting = (a: readonly Dimension[], b: readonly Dimension[]): boolean =>
   a.length === b.length && a.every((size, k) => size === null || b[k] === null || size === b[k]);
 
-const sameFields = (a: readonly Field[], b: readonly Field[]): boolean => a.length === b.length;
-
 function classChanges(from: Contract, to: Contract): string[] {
   if ((from.classes === undefined) !== (to.classes === undefined)) {
     return [from.classes ? "it does not classify any more" : "it classifies now"];
@@ -117,11 +114,8 @@ function keyChanges(from: Classes, to: Classes): string[] {
 }
 
 /** The labels of all classes; undefined where nothing tells them. */
-function keys(classes: Classes): readonly string[] | undefined {
-  const { original, labels } = classes;
-  const known = original ?? labels;
-  return known && classKeys({ names: undefined, original, labels }, known.length);
-}
+const keys = ({ original, labels }: Classes): readonly string[] | undefined =>
+  (original ?? labels)?.map(String);
 
 /** A label that was 1 and is true, where the tensors are the same. */
 function labelChange(from: Contract, to: Contract): string[] {

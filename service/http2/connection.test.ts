@@ -6,49 +6,37 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
-import { connect, type AddressInfo, type Socket } from "node:net";
+import { connect, type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { createServer } from "node:net";
 import { Connection } from "./connection.ts";
 import { StreamExchange } from "./request.ts";
-import { drain, HttpServer, type ServerOptions } from "../server.ts";
-import type { ServiceSettings } from "../settings.ts";
-import { testService, type TestService } from "../testing.ts";
-import { ERROR, FLAG, FRAME, frame, PREFACE, settings, windowUpdate } from "./frame.ts";
+import { drain } from "../server.ts";
+import { testService } from "../testing.ts";
+import { ERROR, FLAG, FRAME, frame, PREFACE, windowUpdate } from "./frame.ts";
 import { writeField } from "./hpack.ts";
+import {
+  block,
+  BODY,
+  closeAll,
+  data,
+  knownClient,
+  listen,
+  type Listening,
+  onEnd,
+  open,
+  Raw,
+  SETOSA,
+} from "./testing.ts";
 
-const SETOSA = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
-const BODY = JSON.stringify(SETOSA);
-
-const closers: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
+afterEach(closeAll);
 
 async function listening(
-  given: Partial<Record<keyof ServiceSettings, unknown>> = {},
-  options: Partial<ServerOptions> = {},
-): Promise<TestService & { server: HttpServer; port: number; session: ClientHttp2Session }> {
-  const service = testService("iris", given);
-  const server = new HttpServer(service.app, service.services, {
-    headerTimeout: 10_000,
-    requestTimeout: 30_000,
-    maxConnections: 1000,
-    maxStreams: 64,
-    ...options,
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const session = connectHttp2(`http://127.0.0.1:${port}`);
-  session.on("error", () => undefined);
-  closers.push(() => {
-    session.destroy();
-    server.close();
-    server.closeAllConnections();
-  });
-  return { ...service, server, port, session };
+  ...given: Parameters<typeof listen>
+): Promise<Listening & { session: ClientHttp2Session }> {
+  const service = await listen(...given);
+  return { ...service, session: knownClient(service.port) };
 }
 
 interface Reply {
@@ -213,10 +201,10 @@ describe("HTTP/2 with a known client", () => {
       });
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
-    closers.push(() => server.close());
+    onEnd(() => server.close());
     const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     session.on("error", () => undefined);
-    closers.push(() => {
+    onEnd(() => {
       session.destroy();
     });
     for (let i = 0; i < 30; i++) {
@@ -274,58 +262,6 @@ describe("HTTP/2 with a known client", () => {
   });
 });
 
-/** A client that says what it likes. */
-class Raw {
-  readonly socket: Socket;
-  #bytes: Buffer = Buffer.alloc(0);
-
-  constructor(port: number) {
-    this.socket = connect(port, "127.0.0.1");
-    this.socket.on("data", (chunk: Buffer) => (this.#bytes = Buffer.concat([this.#bytes, chunk])));
-    this.socket.on("error", () => undefined);
-    this.socket.write(PREFACE);
-    this.socket.write(settings([]));
-    closers.push(() => this.socket.destroy());
-  }
-
-  frames(): { type: number; flags: number; id: number; payload: Buffer }[] {
-    const found = [];
-    for (let at = 0; at + 9 <= this.#bytes.length;) {
-      const length = this.#bytes.readUIntBE(at, 3);
-      found.push({
-        type: this.#bytes[at + 3] ?? 0,
-        flags: this.#bytes[at + 4] ?? 0,
-        id: this.#bytes.readUInt32BE(at + 5),
-        payload: this.#bytes.subarray(at + 9, at + 9 + length),
-      });
-      at += 9 + length;
-    }
-    return found;
-  }
-
-  /** The error it is sent away with. */
-  async goneWith(): Promise<number | undefined> {
-    if (!this.socket.closed) await once(this.socket, "close");
-    const away = this.frames().find(({ type }) => type === FRAME.goAway);
-    return away?.payload.readUInt32BE(4);
-  }
-}
-
-const block = (over: Record<string, string> = {}): Buffer =>
-  Buffer.concat(
-    Object.entries({
-      ":method": "POST",
-      ":scheme": "http",
-      ":path": "/predict",
-      "content-type": "application/json",
-      ...over,
-    }).map(([name, value]) => writeField(name, value)),
-  );
-const open = (id: number, over?: Record<string, string>): Buffer =>
-  frame(FRAME.headers, FLAG.endHeaders, id, block(over));
-const data = (id: number, text: string): Buffer =>
-  frame(FRAME.data, FLAG.endStream, id, Buffer.from(text));
-
 describe("HTTP/2 with a client that breaks the rules", () => {
   test.each([
     ["a frame that is too large", frame(FRAME.data, 0, 1, Buffer.alloc(16_385)), ERROR.frameSize],
@@ -378,7 +314,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     ],
   ])("%s ends the connection with its reason", async (_, bytes, error) => {
     const { port } = await listening();
-    const raw = new Raw(port);
+    const raw = new Raw({ port });
     raw.socket.write(bytes);
     expect(await raw.goneWith()).toBe(error);
   });
@@ -394,7 +330,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     "a request with %s is refused alone",
     async (_, over: Record<string, string>, whole?: Buffer) => {
       const { port } = await listening();
-      const raw = new Raw(port);
+      const raw = new Raw({ port });
       const first = frame(FRAME.headers, FLAG.endHeaders, 1, whole ?? block(over));
       raw.socket.write(Buffer.concat([first, data(1, BODY), open(3), data(3, BODY)]));
       await expect
@@ -407,7 +343,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
 
   test("more streams than may be are refused, and may be sent again", async () => {
     const { port } = await listening();
-    const raw = new Raw(port);
+    const raw = new Raw({ port });
     for (let id = 1; id <= 1025; id += 2) raw.socket.write(open(id));
     raw.socket.write(data(1, BODY));
     await expect.poll(() => raw.frames().filter(({ type }) => type === FRAME.data).length).toBe(1);
@@ -420,7 +356,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
 
   test("requests that are given up as soon as they are made end the connection", async () => {
     const { port } = await listening();
-    const raw = new Raw(port);
+    const raw = new Raw({ port });
     // Fewer a second are what a gateway passes on of what strangers do: nobody else's requests end for it.
     for (let id = 1; id < 120_000; id += 2) {
       raw.socket.write(Buffer.concat([open(id), frame(FRAME.reset, 0, id, Buffer.alloc(4))]));
@@ -430,7 +366,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
 
   test("so do requests that the client makes the server give up", async () => {
     const { port } = await listening();
-    const raw = new Raw(port);
+    const raw = new Raw({ port });
     for (let id = 1; id < 4000; id += 2) {
       raw.socket.write(Buffer.concat([open(id), windowUpdate(id, 2 ** 31 - 1)]));
     }
@@ -439,7 +375,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
 
   test("bodies that are never whole have a limit over all requests", async () => {
     const { port, session } = await listening();
-    const raw = new Raw(port);
+    const raw = new Raw({ port });
     const part = (id: number): Buffer => frame(FRAME.data, 0, id, Buffer.alloc(16_000, " "));
     for (let id = 1; id < 150; id += 2) {
       raw.socket.write(Buffer.concat([open(id), ...Array.from({ length: 60 }, () => part(id))]));
@@ -454,7 +390,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
 
   test("a body that falls behind is answered, and the others are not held up", async () => {
     const { port, session } = await listening();
-    const raw = new Raw(port);
+    const raw = new Raw({ port });
     raw.socket.write(Buffer.concat([open(1), frame(FRAME.data, 0, 1, Buffer.alloc(8000, " "))]));
     const drip = setInterval(
       () => raw.socket.write(frame(FRAME.data, 0, 1, Buffer.from(" "))),
@@ -470,7 +406,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
 
   test("who leaves and goes on asking is not listened to, and is closed at last", async () => {
     const { port, server } = await listening({}, { headerTimeout: 200, requestTimeout: 300 });
-    const raw = new Raw(port);
+    const raw = new Raw({ port });
     raw.socket.write(frame(FRAME.goAway, 0, 0, Buffer.alloc(8)));
     const ping = frame(FRAME.ping, 0, 0, Buffer.alloc(8));
     const more = setInterval(() => raw.socket.write(ping), 5);
@@ -500,7 +436,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     const silent = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     silent.resume();
     silent.on("error", () => undefined);
-    closers.push(() => silent.destroy());
+    onEnd(() => silent.destroy());
     const left = () =>
       new Promise((resolve) =>
         server.getConnections((_, n) => {
@@ -514,7 +450,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
 
   test("a client that reads nothing and asks for ever is given up", async () => {
     const { port, server } = await listening();
-    const raw = new Raw(port);
+    const raw = new Raw({ port });
     raw.socket.pause();
     const ping = frame(FRAME.ping, 0, 0, Buffer.alloc(8));
     const many = Buffer.concat(Array.from({ length: 4000 }, () => ping));
@@ -533,7 +469,7 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     let seed = 1;
     const random = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
     const noise = Array.from({ length: 60 }, async () => {
-      const raw = new Raw(port);
+      const raw = new Raw({ port });
       const bytes = Array.from({ length: 20 }, () =>
         frame(
           Math.floor(random() * 11),

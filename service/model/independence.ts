@@ -1,5 +1,5 @@
 import type { Output } from "../contract/encode.ts";
-import type { TensorData } from "../contract/types.ts";
+import { elementCount, type TensorData } from "../contract/types.ts";
 import type { Run } from "./session.ts";
 
 /** Some rows as tensors: elements and sizes of one row of every input. */
@@ -13,12 +13,10 @@ export interface Rows {
 /** Sums in another order, as other numbers of rows have them, differ by less, and other answers by more. */
 const TOLERANCE = 1e-4;
 
-const widthOf = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
-
 /** Runs the rows at `places` as one; undefined where the model refuses them. */
 function runAt(run: Run, rows: Rows, places: readonly number[]): Output[] | undefined {
   const data = rows.data.map((all, i) => {
-    const width = widthOf(rows.sizes[i] ?? []);
+    const width = elementCount(rows.sizes[i] ?? []);
     const parts = places.map((place) => all.slice(place * width, (place + 1) * width));
     if (Array.isArray(all)) return (parts as string[][]).flat();
     const joined = all.slice(0, 0).constructor as new (length: number) => Float64Array;

@@ -1,15 +1,6 @@
 // When updates are killed, and what each of them was to change.
 
-/** Numbers from 0 to below 1, the same ones for the same seed (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { numbers } from "./numbers.ts";
 
 /**
  * Moments of an update as shares of the time it takes, rising: its time is cut into as many equal parts, and

@@ -1,21 +1,11 @@
 // Requests that nobody would send by accident, by a seed: over HTTP/1.1 and HTTP/2, thousands of them.
+import { setTimeout } from "node:timers/promises";
 import { spellings } from "./attacks.ts";
 import { FRAME, frame, hello, request } from "./frames.ts";
+import { numbers } from "../numbers.ts";
 import { type Address, dial, type Line } from "./wire.ts";
-import { setTimeout } from "node:timers/promises";
 
-export type Random = () => number;
-
-/** Numbers from 0 up to 1 that are the same for the same seed (mulberry32). */
-export function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+type Random = () => number;
 
 const pick = <T>(random: Random, all: readonly T[]): T =>
   all[Math.floor(random() * all.length)] as T;
@@ -133,7 +123,7 @@ const oddFields: readonly (readonly [string, string])[] = [
 ];
 
 /** One request of HTTP/2 as the frames of a stream. */
-export function overHttp2(random: Random, stream: number): Buffer<ArrayBuffer> {
+export function overHttp2(random: Random, stream: number): Buffer {
   const body = Buffer.from(pick(random, bodies), "latin1").subarray(0, 12_000);
   const odd = random() < 0.4 ? [pick(random, oddFields)] : [];
   const fields = [["content-type", clean(pick(random, types))] as const, ...odd];
@@ -170,7 +160,7 @@ export async function hostile(
   seed: number,
   alongside = 24,
 ): Promise<Counts> {
-  const random = randomOf(seed);
+  const random = numbers(seed);
   const counts: Counts = new Map();
   const note = (status: string): void => {
     counts.set(status, (counts.get(status) ?? 0) + 1);
