@@ -96,6 +96,12 @@ const OWN_HEAP_MB = 12;
 const FOR_REQUESTS = 0.5;
 
 /**
+ * MB of V8's old generation. Half of what there is; but V8 uses all that it may have before it cleans up
+ * thoroughly, and what else a process is made of then has to fit beside it: in 128 MB half was too much.
+ */
+const heapMB = (share: number): number => Math.min((share - 16) / 2, Math.max(40, share - 88));
+
+/**
  * Workers, threads and heap for the limits of a replica; `hostCpus` counts where there is no quota.
  * The heap gets a part that leaves room for sockets and for the file pages of the libraries: with
  * less, the kernel reads them in again all the time, with a larger heap V8 meets the limit first.
@@ -119,7 +125,7 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
     };
   }
   const share = memoryMB / workers;
-  const oldSpaceMB = Math.min(4096, Math.max(16, Math.floor((share - 16) / 2)));
+  const oldSpaceMB = Math.min(4096, Math.max(16, Math.floor(heapMB(share))));
   // A young generation that is too small is cleaned all the time: at 96 MB, 8 MB takes a tenth less CPU than 2.
   const semiSpaceMB = share < 72 ? 2 : share < 90 ? 4 : share < 512 ? 8 : 16;
   const forSockets = Math.max(4, share - BASE_MB - 3 * semiSpaceMB - 8);

@@ -22,7 +22,7 @@ import {
 } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { CompressionError } from "./hpack.ts";
-import { Holding } from "./memory.ts";
+import { Holding } from "../gathering.ts";
 import { Output } from "./output.ts";
 import { Replies } from "./replies.ts";
 import { CONNECTION_WINDOW, Requests, type Accept } from "./requests.ts";

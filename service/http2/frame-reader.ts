@@ -1,6 +1,6 @@
 import { ConnectionError } from "./errors.ts";
 import { ERROR, FLAG, FRAME, HEAD_BYTES, MAX_FRAME_BYTES } from "./frame.ts";
-import { Gathering, type Holding } from "./memory.ts";
+import { Gathering, type Holding } from "../gathering.ts";
 
 export type OnFrame = (type: number, flags: number, stream: number, payload: Buffer) => void;
 

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { Budget } from "../budget.ts";
 import { ERROR, FLAG, FRAME, frame, PREFACE, SETTING, settings, windowUpdate } from "./frame.ts";
-import { Gathering, Holding } from "./memory.ts";
+import { Gathering, Holding } from "../gathering.ts";
 import { BODY, closeAll, data, get, listen, onEnd, open, Raw, resetBy } from "./testing.ts";
 
 afterEach(closeAll);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Budget } from "../budget.ts";
 import { CompressionError, HeaderReader, writeField } from "./hpack.ts";
-import { Holding } from "./memory.ts";
+import { Holding } from "../gathering.ts";
 
 const reader = (budget = new Budget(1024 ** 2)): HeaderReader =>
   new HeaderReader(new Holding(budget));
@@ -64,10 +64,14 @@ describe("the table", () => {
   });
 });
 
-test("a block stands for no more than 64 kB", () => {
+test("a block stands for no more than 24 kB", () => {
   const headers = reader();
   const large = [0x40, 1, 0x61, 0x7f, 0x81, 0x1e, ...Buffer.alloc(3968, "b")];
   read(headers, large);
+  expect(read(headers, ...Array.from({ length: 6 }, () => mention(0)))).toHaveLength(1);
+  expect(() => read(headers, ...Array.from({ length: 7 }, () => mention(0)))).toThrow(
+    CompressionError,
+  );
   expect(() => read(headers, ...Array.from({ length: 20 }, () => mention(0)))).toThrow(
     CompressionError,
   );

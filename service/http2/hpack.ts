@@ -1,6 +1,6 @@
 // Header compression of HTTP/2 (RFC 7541): reading all of it, writing the little that replies need.
 import { decodeHuffman } from "./huffman.ts";
-import type { Holding } from "./memory.ts";
+import type { Holding } from "../gathering.ts";
 
 /** Names are in lower case; of a name that comes twice the values are joined, as HTTP has it. */
 export type HeaderMap = ReadonlyMap<string, string>;
@@ -43,8 +43,11 @@ const STATIC: readonly Field[] = [
 const ENTRY_BYTES = 32;
 /** Size of the table where nobody asks for another. */
 const TABLE_BYTES = 4096;
-/** The most that a block may stand for: an entry of the table takes one byte to repeat. */
-const MOST_TEXT = 64 * 1024;
+/**
+ * The most that a block may stand for, where an entry of the table takes one byte to repeat: 16 kB of text,
+ * as over HTTP/1.1, and what its entries count for beside it.
+ */
+const MOST_TEXT = 24 * 1024;
 /** Blocks that were read before, kept as long as they are few and short. */
 const MOST_REMEMBERED = 64;
 const LONGEST_REMEMBERED = 512;

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Holding } from "./memory.ts";
+import type { Holding } from "../gathering.ts";
 
 /** Bytes that wait for a peer which does not read; then nothing more of it is read, and no more is put here. */
 const MOST_WAITING = 256 * 1024;

@@ -4,7 +4,7 @@ import { ConnectionError } from "./errors.ts";
 import { areTrailers, isRequest } from "./fields.ts";
 import { DEFAULT_WINDOW, ERROR, FLAG, FRAME, frame, windowUpdate } from "./frame.ts";
 import { HeaderReader, writeField, type Fields } from "./hpack.ts";
-import { Gathering, type Holding } from "./memory.ts";
+import { Gathering, type Holding } from "../gathering.ts";
 import type { Output } from "./output.ts";
 import type { Replies } from "./replies.ts";
 import { Stream, type Receiver } from "./stream.ts";
@@ -20,6 +20,8 @@ const MOST_PIECES = 64;
 export const CONNECTION_WINDOW = 2 ** 30;
 /** Headers up to this size count for nothing: what a request takes beside them is more. */
 const SMALL_HEADERS = 1024;
+/** Text of headers is in V8's heap, and there again and again until that is cleaned. */
+const HEADER_WEIGHT = 4;
 const PRIORITY_BYTES = 5;
 const EMPTY = Buffer.alloc(0);
 const CONTINUE = writeField(":status", "100");
@@ -152,7 +154,7 @@ export class Requests {
     streams.add(stream);
     const receiver = this.#accept(stream, this.#replies);
     if (stream.answered || !receiver) return;
-    if (fields.bytes > SMALL_HEADERS && !stream.hold(fields.bytes)) {
+    if (fields.bytes > SMALL_HEADERS && !stream.hold(HEADER_WEIGHT * fields.bytes)) {
       receiver.onNoRoom();
       return;
     }

@@ -1,7 +1,7 @@
 import type { Budget } from "../budget.ts";
 import type { Fields, HeaderMap } from "./hpack.ts";
 import { DEFAULT_WINDOW } from "./frame.ts";
-import { Gathering, Holding } from "./memory.ts";
+import { Gathering, Holding } from "../gathering.ts";
 
 /** Takes a request's body. Each of these answers, and none comes after another. */
 export interface Receiver {

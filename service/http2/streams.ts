@@ -122,6 +122,7 @@ export class Streams {
   #close(stream: Stream): void {
     if (stream.closed) return;
     stream.closed = true;
+    stream.body?.discard();
     stream.body = undefined;
     stream.rest = undefined;
     stream.receiver = undefined;

@@ -62,7 +62,7 @@ const bomb = Buffer.concat([
   block(),
   Buffer.from([0x40, 1, 0x61, 0x7f, ...[0xa1, 0x1e]]),
   Buffer.alloc(4000, "b"),
-  Buffer.alloc(12, 0xbe),
+  Buffer.alloc(4, 0xbe),
 ]);
 
 const attacks: Readonly<Record<string, Attack>> = {

@@ -1,4 +1,4 @@
-import type { Budget } from "../budget.ts";
+import type { Budget } from "./budget.ts";
 
 /** What one thing holds of the budget, until it lets go of it. */
 export class Holding {
@@ -39,16 +39,19 @@ export class Holding {
   }
 }
 
+/** Bytes for what comes first; there is room for twice as much whenever it has to be more. */
 const FIRST_BYTES = 256;
-const EMPTY = Buffer.alloc(0);
+
+const nothing = (): Uint8Array<ArrayBuffer> => new Uint8Array(0);
 
 /**
- * Bytes that come in pieces, in one buffer that grows. What it costs follows the bytes, in however small
- * pieces they come, and none of what the pieces were cut from lives on.
+ * Bytes that come in pieces, in one piece of memory that grows. What it costs follows the bytes, in however
+ * small pieces they come, and none of what the pieces were cut from lives on. What it was in before is free
+ * at once, and not only when garbage is collected: of memory outside its heap V8 waits for much.
  */
 export class Gathering {
   readonly #holding: Holding;
-  #buffer: Buffer = EMPTY;
+  #room = nothing();
   #length = 0;
 
   constructor(holding: Holding) {
@@ -61,20 +64,19 @@ export class Gathering {
 
   /** What is there, valid until more is added. */
   get bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#length);
+    return Buffer.from(this.#room.buffer, 0, this.#length);
   }
 
-  /** @returns whether the budget had room for it */
-  add(part: Buffer): boolean {
+  /** Adds a copy. @returns whether the budget had room for it */
+  add(part: Uint8Array): boolean {
     const length = this.#length + part.length;
-    const old = this.#buffer;
-    if (length > old.length) {
-      const capacity = Math.max(length, 2 * old.length, FIRST_BYTES);
-      if (!this.#holding.hold(capacity - old.length)) return false;
-      this.#buffer = Buffer.allocUnsafeSlow(capacity);
-      this.#buffer.set(old.subarray(0, this.#length));
+    const before = this.#room.length;
+    if (length > before) {
+      const room = Math.max(FIRST_BYTES, length, 2 * before);
+      if (!this.#holding.hold(room - before)) return false;
+      this.#room = new Uint8Array(this.#room.buffer.transfer(room));
     }
-    this.#buffer.set(part, this.#length);
+    this.#room.set(part, this.#length);
     this.#length = length;
     return true;
   }
@@ -82,9 +84,17 @@ export class Gathering {
   /** Hands over what is there; it is held no longer. */
   take(): Buffer {
     const { bytes } = this;
-    this.#holding.drop(this.#buffer.length);
-    this.#buffer = EMPTY;
+    this.#holding.drop(this.#room.length);
+    this.#room = nothing();
     this.#length = 0;
     return bytes;
+  }
+
+  /** Nobody wants what is there. */
+  discard(): void {
+    this.#holding.drop(this.#room.length);
+    this.#room.buffer.transfer(0);
+    this.#room = nothing();
+    this.#length = 0;
   }
 }
