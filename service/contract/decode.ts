@@ -281,7 +281,8 @@ export class RowDecoder {
   }
 }
 
-function writeScalar(data: TensorData, at: number, value: unknown, field: Field): void {
+/** Writes one checked scalar as element `at`. */
+export function writeScalar(data: TensorData, at: number, value: unknown, field: Field): void {
   if (field.type === "float32" && typeof value === "number") (data as Float32Array)[at] = value;
   else if (field.type === "string")
     (data as string[])[at] = typeof value === "string" ? value : asPython(value, field.kind);

@@ -5,6 +5,7 @@ import { makeContract } from "../contract/contract.ts";
 import { RowDecoder } from "../contract/decode.ts";
 import { exampleRows } from "../contract/example.ts";
 import { RowEncoder, type Output } from "../contract/encode.ts";
+import { RowReader } from "../contract/reader.ts";
 import { readDescription } from "../contract/description.ts";
 import { parseMLmodel } from "../contract/signature.ts";
 import {
@@ -37,6 +38,7 @@ export interface LoadedModel extends ModelIdentity {
   readonly digest: string;
   readonly contract: Contract;
   readonly decoder: RowDecoder;
+  readonly reader: RowReader;
   readonly encoder: RowEncoder;
   /** Outputs have one part for each row of a run. */
   readonly rowwise: boolean;
@@ -216,6 +218,7 @@ function load(path: string, identity: Partial<ModelIdentity>, options: LoadOptio
       loadedAt: identity.loadedAt ?? new Date(),
       contract,
       decoder,
+      reader: new RowReader(contract),
       encoder: new RowEncoder(contract),
       rowwise,
       independent: proven,

@@ -26,6 +26,9 @@ export abstract class ModelOperation implements Operation {
 
   abstract errorBody(error: Problem): string;
 
+  /** The job of a body that needs no parser of all of JSON; undefined for any other. */
+  protected readUsual?(model: LoadedModel, body: Buffer, exchange: Exchange): Job | undefined;
+
   /** What a parsed body asks for, or what is wrong with it. */
   protected abstract read(model: LoadedModel, body: unknown, exchange: Exchange): Job | Problem;
 
@@ -44,14 +47,18 @@ export abstract class ModelOperation implements Operation {
       this.#reject(early, exchange);
       return;
     }
-    const parsed = parseJson(body, model.decoder.exact);
-    const job = "problem" in parsed ? parsed.problem : this.read(model, parsed.value, exchange);
+    const job = this.readUsual?.(model, body, exchange) ?? this.#parse(model, body, exchange);
     if ("status" in job) {
       exchange.refuse(job);
       return;
     }
     const late = batcher.submit(job);
     if (late) this.#reject(late, exchange);
+  }
+
+  #parse(model: LoadedModel, body: Buffer, exchange: Exchange): Job | Problem {
+    const parsed = parseJson(body, model.decoder.exact);
+    return "problem" in parsed ? parsed.problem : this.read(model, parsed.value, exchange);
   }
 
   /** 413 where `what` has more rows than one request may. */

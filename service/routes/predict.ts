@@ -1,4 +1,5 @@
 import type { Output } from "../contract/encode.ts";
+import type { Rows } from "../contract/reader.ts";
 import type { Row, TensorData } from "../contract/types.ts";
 import type { Exchange } from "../exchange.ts";
 import type { LoadedModel } from "../model/model.ts";
@@ -10,25 +11,16 @@ class PredictJob extends ExchangeJob {
   readonly shape: readonly (readonly number[])[] | undefined;
   readonly whole = false;
   readonly #model: LoadedModel;
-  readonly #values: readonly Row[];
-  readonly #single: boolean;
+  readonly #rows: Rows;
   #text = "";
+  #taken = 0;
 
-  constructor(
-    operation: Predict,
-    exchange: Exchange,
-    model: LoadedModel,
-    values: readonly Row[],
-    single: boolean,
-  ) {
+  constructor(operation: Predict, exchange: Exchange, model: LoadedModel, rows: Rows) {
     super(operation, exchange);
-    this.rows = values.length;
-    this.shape = model.contract.shareable
-      ? undefined
-      : model.decoder.rowShape(model.contract, values[0] as Row);
+    this.rows = rows.count;
+    this.shape = rows.shape;
     this.#model = model;
-    this.#values = values;
-    this.#single = single;
+    this.#rows = rows;
   }
 
   write(
@@ -38,22 +30,19 @@ class PredictJob extends ExchangeJob {
     widths: readonly number[],
     at: number,
   ): void {
-    this.#model.decoder.write(this.#values, from, count, into, widths, at);
+    this.#rows.write(from, count, into, widths, at);
   }
 
   take(outputs: readonly Output[], at: number, count: number): void {
-    const { encoder } = this.#model;
-    if (this.#single) {
-      this.#text = encoder.row(outputs, at);
-      return;
-    }
-    for (let i = 0; i < count; i++) {
-      this.#text += (this.#text === "" ? "[" : ",") + encoder.row(outputs, at + i);
-    }
+    const { single } = this.#rows;
+    const before = single ? "" : this.#taken === 0 ? "[" : ",";
+    this.#taken += count;
+    const behind = !single && this.#taken === this.rows ? "]" : "";
+    this.#text += this.#model.encoder.rows(outputs, at, count, before, behind);
   }
 
   finish(): void {
-    this.exchange.reply(200, JSON_MEDIA_TYPE, this.#single ? this.#text : `${this.#text}]`);
+    this.exchange.reply(200, JSON_MEDIA_TYPE, this.#text);
   }
 }
 
@@ -67,13 +56,23 @@ export class Predict extends ModelOperation {
     return problemBody(error);
   }
 
+  protected override readUsual(
+    model: LoadedModel,
+    body: Buffer,
+    exchange: Exchange,
+  ): PredictJob | undefined {
+    if (rowsTogether(model) !== undefined) return undefined;
+    const rows = model.reader.read(body, this.services.maxRows);
+    return rows && new PredictJob(this, exchange, model, rows);
+  }
+
   protected read(model: LoadedModel, body: unknown, exchange: Exchange): PredictJob | Problem {
     const single = !Array.isArray(body);
     const rows = single ? [body] : (body as unknown[]);
     return (
       this.#countProblem(model, rows.length) ??
       fieldProblem(model, rows, single) ??
-      new PredictJob(this, exchange, model, rows as Row[], single)
+      new PredictJob(this, exchange, model, checkedRows(model, rows as Row[], single))
     );
   }
 
@@ -91,6 +90,19 @@ export class Predict extends ModelOperation {
       : this.rowsProblem("The array has", rows);
   }
 }
+
+const checkedRows = (
+  { contract, decoder }: LoadedModel,
+  rows: readonly Row[],
+  single: boolean,
+): Rows => ({
+  count: rows.length,
+  single,
+  shape: contract.shareable ? undefined : decoder.rowShape(contract, rows[0] as Row),
+  write: (from, count, into, widths, at) => {
+    decoder.write(rows, from, count, into, widths, at);
+  },
+});
 
 function fieldProblem(
   model: LoadedModel,
