@@ -47,6 +47,8 @@ export async function reconnect(identity: string, state: State | undefined): Pro
       await pulumi.log.info(`put back ${what}`);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
+      // The network is made anew by the update, and whoever was on it with it.
+      if (/network \S+ not found/.test(reason)) continue;
       await pulumi.log.warn(`${what}, cannot be put back: ${reason}`);
     }
   }

@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { label } from "../toolchain/clone.mjs";
 import { FilesVolume } from "./files-volume.ts";
 import { labelList, ownName } from "./stack-identity.ts";
 import type { Workload, WorkloadArgs } from "./workload.ts";
@@ -42,7 +43,11 @@ export function containerArgs(
     memory: args.memory,
     // As much as memory: no swap.
     memorySwap: args.memory,
-    labels: labelList(args.stack, args.part),
+    labels: labelList(args.stack, args.part, {
+      [label.networks]: pulumi
+        .all(args.networks.map(({ network }) => network.id))
+        .apply((ids) => ids.join(" ")),
+    }),
     ...(args.networks.length === 0
       ? { networkMode: "none" }
       : {

@@ -184,6 +184,14 @@ describe("the declared dev stack", () => {
     }
   });
 
+  test("makes containers anew where their network is another, though of the same name", async () => {
+    await declare();
+    const own = { label: "inference-stack.networks", value: "network-id" };
+    expect(containers().length).toBeGreaterThan(3);
+    for (const { inputs } of containers())
+      expect(inputs["labels"]).toEqual(expect.arrayContaining([own]));
+  });
+
   test("publishes the gateway and the load test on loopback, and nothing else", async () => {
     await declare();
     const ports = containers().flatMap(({ inputs }) => (inputs["ports"] ?? []) as object[]);

@@ -27,6 +27,8 @@ export const label = {
   folder: "inference-stack.folder",
   // Made by the Pulumi program itself, so what no state records may be removed after a crash.
   declared: "inference-stack.declared",
+  // A container's networks, by their ids: in another of the same name it has to be made anew.
+  networks: "inference-stack.networks",
   // A volume with the files of a workload: other files are another volume.
   files: "inference-stack.files",
   // On the node of a Swarm that a stack made: which one.
