@@ -76,6 +76,18 @@ describe("from a fresh clone", () => {
     expect(docker("exec", service, "bash", "-c", "type -P npm || echo none")).toBe("none");
   });
 
+  test("a replica is asked for the load test's token, as the host itself is not", async () => {
+    const [service = ""] = clone.containers("service");
+    const asked = (method: string, url: string) =>
+      `fetch(${JSON.stringify(url)},{method:${JSON.stringify(method)}}).then(r=>console.log(r.status))`;
+    const inside = (method: string, path: string) =>
+      docker("exec", service, "node", "-e", asked(method, `http://loadtest:8089${path}`));
+    expect(inside("POST", "/swarm")).toBe("401");
+    expect(inside("GET", "/stats/requests")).toBe("401");
+    const { stdout } = await clone.pulumi("stack", "output", "loadtestUrl", "-s", "dev");
+    expect((await fetch(`${stdout.trim()}/stats/requests`)).status).toBe(200);
+  });
+
   test("npm run status tells parts, limits, health, networks and requests", async () => {
     const { code, stdout } = await clone.run("npm", [
       "run",
