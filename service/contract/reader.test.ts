@@ -112,6 +112,12 @@ describe("reading rows of the usual form", () => {
     expect(bothWays(unknown, Buffer.from('{"\xff":1}', "latin1")).read).toBeUndefined();
   });
 
+  it("leaves rows to the parser that have a field without a name", () => {
+    const contract = contractOf({ "": "float32", b: "float32" });
+    const { read, general } = bothWays(contract, Buffer.from('{"":1,"b":2}'));
+    expect([read, general?.count]).toEqual([undefined, 1]);
+  });
+
   it("reads keys in an order that changes from row to row", () => {
     const contract = contractOf({ a: "float32", b: "float32", c: "float32" });
     const orders = ["abc", "cab", "bca", "acb", "cba", "bac", "abc"].map((text) => text.split(""));

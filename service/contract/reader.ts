@@ -130,15 +130,19 @@ export class RowReader {
   readonly #widths: readonly number[];
   /** Bytes of the shortest row there is, with the comma behind it. */
   readonly #least: number;
-  /** Whether each field is a scalar. */
+  /** Whether each field is a scalar, and has a name. */
   readonly #plain: boolean;
   /** Where the number ends that was read last. */
   #end = 0;
+  /** The body as text, where there were numbers that only JavaScript's own parser reads. */
+  #text: string | undefined;
 
   constructor(contract: Contract) {
     const { fields, inputs } = contract;
     this.#contract = contract;
-    this.#order = fields.map((field, place) => {
+    this.#plain =
+      fields.length > 0 && fields.every(({ name, shape }) => name !== "" && shape.length === 0);
+    this.#order = (this.#plain ? fields : []).map((field, place) => {
       const key = new Key(field.name);
       return { field, key, place };
     });
@@ -146,12 +150,17 @@ export class RowReader {
     this.#widths = inputs.map(({ shape }) => rowWidth(shape) ?? 1);
     // Each key has a digit and a comma or the row's end behind it.
     this.#least = this.#order.reduce((sum, { key }) => sum + key.length + 2, 2);
-    this.#plain = fields.length > 0 && fields.every(({ shape }) => shape.length === 0);
   }
 
   /** The rows of a body, at most `most`; undefined where it is any but usual. */
   read(body: Buffer, most: number): Rows | undefined {
     if (!this.#plain) return undefined;
+    const rows = this.#rows(body, most);
+    this.#text = undefined;
+    return rows;
+  }
+
+  #rows(body: Buffer, most: number): Rows | undefined {
     let at = skip(body, 0);
     const single = body[at] === OBJECT;
     if (!single && body[at++] !== ARRAY) return undefined;
@@ -255,6 +264,7 @@ export class RowReader {
       if (at === exponent) return NaN;
     }
     this.#end = at;
-    return Number(body.toString("latin1", start, at));
+    // Once for all of them: a text of each alone costs more than its number.
+    return Number((this.#text ??= body.toString("latin1")).slice(start, at));
   }
 }

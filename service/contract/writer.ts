@@ -1,4 +1,4 @@
-const [ZERO, LAST_ASCII] = [0x30, 0x7f];
+const ZERO = 0x30;
 
 /** Bytes of room that are kept from one text to the next. */
 const KEPT_BYTES = 64 * 1024;
@@ -20,8 +20,6 @@ export class Part {
   /** Its bytes, four at a time, and how many they are. */
   readonly words: Int32Array;
   readonly length: number;
-  /** All bits that any of them has. */
-  readonly bits: number;
 
   constructor(text: string) {
     const bytes = Buffer.from(text);
@@ -31,7 +29,6 @@ export class Part {
       padded.readInt32LE(i * WORD_BYTES),
     );
     this.length = bytes.length;
-    this.bits = bytes.reduce((all, byte) => all | byte, 0);
   }
 }
 
@@ -43,39 +40,29 @@ export class Writer {
   #bytes: Buffer = Buffer.allocUnsafeSlow(KEPT_BYTES);
   #view = viewOf(this.#bytes);
   #length = 0;
-  /** All bits that any of the bytes has. */
-  #bits = 0;
 
   /** Forgets what was written before, finished or not. */
   start(): void {
     if (this.#bytes.length > KEPT_BYTES) this.#use(Buffer.allocUnsafeSlow(KEPT_BYTES));
     this.#length = 0;
-    this.#bits = 0;
   }
 
   /** What was written since the start. */
   finish(): string {
-    return this.#bytes.toString(
-      (this.#bits & ~LAST_ASCII) !== 0 ? "utf8" : "latin1",
-      0,
-      this.#length,
-    );
+    return this.#bytes.toString("utf8", 0, this.#length);
   }
 
-  part({ words, length, bits }: Part): void {
+  part({ words, length }: Part): void {
     // The last word may be longer than the part; what follows is written over it.
     this.#room(words.length * WORD_BYTES);
     const view = this.#view;
     let at = this.#length;
     for (let i = 0; i < words.length; i++, at += WORD_BYTES) view.setInt32(at, words[i] ?? 0, true);
-    this.#bits |= bits;
     this.#length += length;
   }
 
   text(text: string): void {
-    const written = this.#room(text.length * MOST_BYTES).write(text, this.#length);
-    if (written > text.length) this.#bits |= ~LAST_ASCII;
-    this.#length += written;
+    this.#length += this.#room(text.length * MOST_BYTES).write(text, this.#length);
   }
 
   /** One character of ASCII. */
