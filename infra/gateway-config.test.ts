@@ -33,7 +33,7 @@ test.each([
 });
 
 test("prefers the replica with the fewest connections, and none of those that have as many", () => {
-  expect(lines).toContain("balance random(3)");
+  expect(lines).toContain("balance random(8)");
   expect(config).toMatch(/default-server weight 100 check /);
 });
 

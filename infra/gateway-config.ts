@@ -270,11 +270,12 @@ backend addresses
 backend bodies_of
   stick-table type ipv6 size 100k expire 10m store conn_cur
 
-# The one with the fewest connections of a few drawn at random: leastconn gives those that have none
+# The one with the fewest connections of some drawn at random, often enough that one which is deaf for
+# a moment, because it loads a model, is not all that was drawn: leastconn gives those that have none
 # their turn in the order in which they finished, so that the quickest has two of each five that come
 # together. Weights make the draw even: each is so many places on a ring.
 ${[
-  { name: "replicas", balance: "random(3)", places: mostInFlight, checked: true },
+  { name: "replicas", balance: "random(8)", places: mostInFlight, checked: true },
   {
     name: "bodies",
     balance: "leastconn",

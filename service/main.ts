@@ -92,7 +92,7 @@ async function start(): Promise<void> {
 
   if (lead && follows) {
     const install = async (candidate: Candidate): Promise<void> => {
-      await checkFits(candidate.path, limits, sizing.workers);
+      await checkFits(candidate.path, limits, sizing.workers, slot.current !== undefined);
       await lead.install(candidate);
     };
     watcher = followRegistry({ settings, install, onStatus: lead.tell, log });

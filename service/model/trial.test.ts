@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Usage } from "../limits.ts";
 import { isFault } from "./fault.ts";
-import { failureIn, ranOut, tryOut } from "./trial.ts";
+import { failureIn, ranOut, trialShare, tryOut } from "./trial.ts";
 
 const TRIAL = join(import.meta.dirname, "trial.ts");
 const IRIS = join(import.meta.dirname, "../models/iris");
@@ -20,7 +20,12 @@ afterEach(() => {
 });
 
 /** What is said of a model by a trial whose process does `work`; undefined when it is good. */
-async function said(work: string, model = IRIS, longestMs?: number): Promise<unknown> {
+async function said(
+  work: string,
+  model = IRIS,
+  longestMs?: number,
+  share?: number,
+): Promise<unknown> {
   const program = join(folder, "program.mts");
   writeFileSync(
     program,
@@ -28,7 +33,7 @@ async function said(work: string, model = IRIS, longestMs?: number): Promise<unk
       `const begin = () => new Promise((sent) => process.send("loading", sent));\n${work}\n`,
   );
   process.argv = [process.execPath, program];
-  return tryOut(model, longestMs).catch((error: unknown) => error);
+  return tryOut(model, longestMs, share).catch((error: unknown) => error);
 }
 const REAL = "tryModel(modelOnTrial(), { threads: 1 });";
 
@@ -67,6 +72,20 @@ test("a trial that takes too long says so", async () => {
   const end = { code: null, signal: "SIGKILL", late: true, stderr: "" } as const;
   expect(failureIn({ ...end, loading: true }, 1000).fault).toBe(true);
   expect(failureIn({ ...end, loading: false }, 1000).fault).toBe(false);
+});
+
+test("a trial beside a model that serves rests in between, and comes to the same", async () => {
+  const file = join(folder, "times");
+  const work = `const since = performance.now();
+    const used = () => process.cpuUsage().user + process.cpuUsage().system;
+    const end = used() + 300_000;
+    while (used() < end);
+    (await import("node:fs")).writeFileSync(${JSON.stringify(file)}, String(performance.now() - since));
+    ${REAL}`;
+  expect(await said(work, IRIS, 60_000, 0.2)).toBeUndefined();
+  // Of CPU time it took 300.
+  expect(Number(readFileSync(file, "utf8"))).toBeGreaterThan(900);
+  expect([0.25, 1, 4, undefined].map(trialShare)).toEqual([0.125, 0.5, 0.5, 0.5]);
 });
 
 const usage = (memoryKills: number | undefined, memoryHits: number | undefined): Usage => ({

@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { fork, type ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -44,16 +44,43 @@ export function tryModel(path: string, options: LoadOptions): void {
   }
 }
 
+/** ms in which a trial runs once and rests once, where another model is served meanwhile. */
+const TURN_MS = 40;
+
+/**
+ * The part of a turn that a trial runs: half of the CPU time that the control group has, so that what
+ * serves is not held up by a quota that the trial has used. Pure.
+ */
+export const trialShare = (cpus: number | undefined): number => Math.min(0.5, (cpus ?? 1) / 2);
+
+/** Has a process run `share` of the time; the function that is returned ends that. */
+function slowDown(child: ChildProcess, share: number): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const rest = (): void => {
+    child.kill("SIGSTOP");
+    timer = setTimeout(go, TURN_MS * (1 - share));
+  };
+  const go = (): void => {
+    child.kill("SIGCONT");
+    timer = setTimeout(rest, TURN_MS * share);
+  };
+  go();
+  return () => {
+    clearTimeout(timer);
+  };
+}
+
 /**
  * Finds out whether so many processes can each load the model in `folder` beside what they hold
- * already. A small one is not asked; a larger one is tried in a process of its own.
- * Throws ModelError with the reason when it does not load or there is not enough memory, and Error
+ * already. A small one is not asked; a larger one is tried in a process of its own, slowly where these
+ * `serve` another meanwhile. Throws ModelError with the reason when it does not load or there is not enough memory, and Error
  * when the trial of it failed in passing.
  */
 export async function checkFits(
   folder: string,
-  { memoryBytes }: Limits,
+  { memoryBytes, cpus }: Limits,
   processes: number,
+  serve = false,
 ): Promise<void> {
   const inUse = readUnreclaimable();
   if (memoryBytes === undefined || inUse === undefined) return;
@@ -62,7 +89,8 @@ export async function checkFits(
     (await sizeOf(folder)) * MOST_PER_BYTE + descriptionSize(folder) * MOST_PER_DESCRIBED_BYTE;
   if (most * processes <= left) return;
   const limit = `of the limit of ${Math.round(memoryBytes / MB)} MB, ${Math.round(left / MB)} MB are left`;
-  const outcome = await trial(folder, `: ${limit}, and a trial of it ran out of them`);
+  const share = serve ? trialShare(cpus) : 1;
+  const outcome = await trial(folder, `: ${limit}, and a trial of it ran out of them`, { share });
   const needed = outcome.bytes * processes;
   if (needed > left) {
     throw new ModelError(
@@ -72,11 +100,11 @@ export async function checkFits(
 }
 
 /**
- * Loads the model in `folder` once, in a process of its own that is gone afterwards.
- * Throws ModelError with the reason when it does not load, and Error when that failed in passing.
+ * Loads the model in `folder` once, in a process of its own that is gone afterwards and runs a `share`
+ * of the time. Throws ModelError with the reason when it does not load, and Error when that failed in passing.
  */
-export async function tryOut(folder: string, longestMs = TRIAL_MS): Promise<void> {
-  await trial(folder, ": a trial of it ran out of memory", longestMs);
+export async function tryOut(folder: string, longestMs = TRIAL_MS, share = 1): Promise<void> {
+  await trial(folder, ": a trial of it ran out of memory", { longestMs, share });
 }
 
 /** How a trial ended that told nothing of what came of the model. */
@@ -138,10 +166,10 @@ const lastWords = (stderr: string): string =>
 async function trial(
   path: string,
   want: string,
-  longestMs = TRIAL_MS,
+  { longestMs = TRIAL_MS, share = 1 }: { readonly longestMs?: number; readonly share?: number },
 ): Promise<{ readonly bytes: number }> {
   const before = readUsage();
-  const { outcome, end } = await run(path, longestMs);
+  const { outcome, end } = await run(path, longestMs, share);
   if (outcome && "bytes" in outcome) return outcome;
   if (outcome) throw errorOf(outcome);
   if (!end.late && ranOut(end, before, readUsage()))
@@ -152,18 +180,21 @@ async function trial(
 const run = (
   path: string,
   longestMs: number,
+  share: number,
 ): Promise<{ readonly outcome: Outcome | undefined; readonly end: End }> =>
   new Promise((resolve, reject) => {
     const child = fork(process.argv[1] ?? "", process.argv.slice(2), {
       env: { ...process.env, [TRIAL]: path },
       stdio: ["ignore", "inherit", "pipe", "ipc"],
     });
+    const hurry = share < 1 ? slowDown(child, share) : () => undefined;
     let outcome: Outcome | undefined;
     let loading = false;
     let late = false;
     let stderr = "";
     const timer = setTimeout(() => {
       late = true;
+      hurry();
       child.kill("SIGKILL");
     }, longestMs);
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -175,10 +206,12 @@ const run = (
     });
     child.once("error", (error) => {
       clearTimeout(timer);
+      hurry();
       reject(error);
     });
     child.once("close", (code, signal) => {
       clearTimeout(timer);
+      hurry();
       resolve({ outcome, end: { code, signal, loading, late, stderr } });
     });
   });

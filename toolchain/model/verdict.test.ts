@@ -79,6 +79,12 @@ describe("the verdict of all replicas", () => {
     );
   });
 
+  test("is that it needs more memory than the replicas have, whatever that is", () => {
+    const reason = "the model does not fit into memory: of the limit of 512 MB, 198 MB are left";
+    const small = replica({ version: "2", refused: { version: "3", reason } });
+    expect(judge(small)?.sentence).toContain("`npx pulumi config set memory 1024MB -s dev &&");
+  });
+
   test("is none where nothing serves that model", () => {
     expect(judge()).toMatchObject({ outcome: "elsewhere" });
     expect(judge(replica({ name: "iris" }))).toMatchObject({

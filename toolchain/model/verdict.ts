@@ -122,16 +122,23 @@ export function lateVerdict(
 }
 
 /** Settings that would have a refused version taken, by the words of a refusal. */
-const waysOut: readonly (readonly [words: RegExp, key: string, value: string])[] = [
-  [/allowContractChange/, "allowContractChange", "true"],
-  [/does not fit into memory/, "memory", "512MB"],
+const waysOut: readonly (readonly [
+  words: RegExp,
+  key: string,
+  value: (reason: string) => string,
+])[] = [
+  [/allowContractChange/, "allowContractChange", () => "true"],
+  [/does not fit into memory/, "memory", (reason) => `${2 * limitIn(reason)}MB`],
 ];
+
+/** The limit that a replica names in its reason, MB. */
+const limitIn = (reason: string): number => Number(/limit of (\d+) MB/.exec(reason)?.[1] ?? 256);
 
 /** A replica's reason, with commands that can be pasted: it does not know what its stack is called. */
 function withWayOut(stack: string, reason: string): string {
   const [, key, value] = waysOut.find(([words]) => words.test(reason)) ?? [];
   if (key === undefined || value === undefined) return reason;
-  const commands = hint.both(hint.setKey(stack, key, value), hint.up(stack));
+  const commands = hint.both(hint.setKey(stack, key, value(reason)), hint.up(stack));
   return `${reason.replaceAll("<stack>", stack)}. To have it served: ${commands}`;
 }
 
