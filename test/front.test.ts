@@ -103,6 +103,25 @@ describe("when a part of it ends", () => {
     expect(lost(seen)).toBeLessThanOrEqual(Math.max(10, Math.ceil(3 * 0.3 * seen.p50)));
   });
 
+  // As one that loads a model is; each second request would be held up if both had their turn.
+  test("a replica that is deaf for a moment, again and again, holds up fewer than one in a hundred", async () => {
+    const deaf = only("service");
+    const traffic = neighbour(apiUrl, 200);
+    const pauses: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      await setTimeout(1600);
+      docker("pause", deaf);
+      const since = performance.now();
+      await setTimeout(300);
+      docker("unpause", deaf);
+      pauses.push(performance.now() - since);
+    }
+    const seen = await traffic.stop();
+    expect(seen.failed).toEqual({});
+    expect(seen.slowest).toBeGreaterThan(0.5 * Math.min(...pauses));
+    expect(seen.p99).toBeLessThan(0.4 * Math.min(...pauses));
+  });
+
   test("another image of the gateway, and another configuration, lose nothing", async () => {
     const [gateway, listener] = [only("gateway"), only("listener")];
     for (const file of ["infra/gateway/stats", "infra/gateway-config.ts"]) {
