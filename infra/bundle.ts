@@ -76,15 +76,13 @@ export const contextFolder = ({ dir }: Pick<BuildContext, "dir">): string =>
 
 /**
  * One file of a program, as text that Node takes on its standard input.
- * @param external packages that are there where it runs
  * @throws UserError
  */
-export async function bundleScript(source: string, external: string[] = []): Promise<string> {
+export async function bundleScript(source: string): Promise<string> {
   try {
     const { outputFiles } = await build({
       entryPoints: [join(root, source)],
       ...forNode,
-      external,
       write: false,
     });
     return outputFiles[0]?.text ?? "";

@@ -5,7 +5,6 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
-import { bundleScript } from "../../infra/bundle.ts";
 import { gatewayConfig, gatewayPort } from "../../infra/gateway-config.ts";
 import { chooseSizing, nodeFlags } from "../../service/sizing.ts";
 import { buildImage, removeImage, startContainer } from "../../test/service/container.ts";
@@ -28,16 +27,14 @@ little else to do. Without cargo the Rust server is left out.
 `;
 
 /** What the replica is spoken to in. */
-type Protocol = "h1" | "h2" | "only h2" | "fcgi";
+type Protocol = "h1" | "h2" | "only h2";
 
 interface Subject {
   readonly title: string;
   readonly protocol: Protocol;
   /** A server of its own, below bench/. */
   readonly program?: string;
-  /** The service with its protocol exchanged for this one, in bench/gateway; without either it is the service. */
-  readonly instead?: string;
-  /** The server in bench/rust, which cargo has to build. */
+  /** The server in bench/rust, which cargo has to build; without either it is the service. */
   readonly rust?: true;
 }
 
@@ -60,22 +57,12 @@ const subjects = {
   },
   rust2: { title: "the same in HTTP/2", protocol: "h2", rust: true },
   http1: { title: "this service, spoken to in HTTP/1.1", protocol: "h1" },
-  nodeHttp2: {
-    title: "this service over `node:http2`, tuned",
-    protocol: "h2",
-    instead: "node-http2.ts",
-  },
-  fastcgi: {
-    title: "this service over FastCGI, multiplexed",
-    protocol: "fcgi",
-    instead: "fastcgi.ts",
-  },
   service: { title: "this service over its own HTTP/2, as the stack has it", protocol: "h2" },
 } as const satisfies Record<string, Subject>;
 type Name = keyof typeof subjects;
 
 /** Those that are tried beside clients who do not read; how many of those; connections of the others. */
-const TRIED = ["http1", "nodeHttp2", "fastcgi", "service"] as const satisfies readonly Name[];
+const TRIED = ["http1", "service"] as const satisfies readonly Name[];
 const SLOW = [0, 1] as const;
 const NEIGHBOURS = 50;
 
@@ -87,26 +74,7 @@ const spoken: Record<Protocol, (config: string) => string> = {
   h1: (config) => config.replaceAll("proto h2 check-proto h1 ", ""),
   h2: (config) => config,
   "only h2": (config) => config.replaceAll("check-proto h1 ", ""),
-  fcgi: (config) =>
-    config
-      .replaceAll("proto h2 check-proto h1 ", "proto fcgi check-proto h1 ")
-      .replace(/^backend .*/gm, "$&\n  use-fcgi-app service") + FCGI_APP,
 };
-
-/**
- * Whose connection it was is the same for all: params that come again are known. With more requests on
- * a connection HAProxy answers some with 500: it gives one up whose params do not fit what is left of
- * the buffer that those of all requests share.
- */
-const FCGI_APP = `
-fcgi-app service
-  docroot /
-  option keep-conn
-  option mpxs-conns
-  option max-reqs 16
-  set-param REMOTE_ADDR "-"
-  set-param REMOTE_PORT "0"
-`;
 
 interface Running {
   readonly replica: string;
@@ -123,7 +91,7 @@ async function start(
 ): Promise<Running> {
   const subject: Subject = subjects[name];
   const joins = ["--network", network, "--network-alias", `replica-${name}`];
-  const [replica, stopReplica] = await startReplica(name, subject, joins, dir, rustProgram);
+  const [replica, stopReplica] = await startReplica(subject, joins, rustProgram);
   const config = gatewayConfig({ serviceName: `replica-${name}`, deadline: 10_000 });
   const file = `${name}.cfg`;
   await writeFile(join(dir, file), spoken[subject.protocol](config));
@@ -144,23 +112,13 @@ async function start(
 }
 
 async function startReplica(
-  name: Name,
-  { program, instead, rust }: Subject,
+  { program, rust }: Subject,
   network: readonly string[],
-  dir: string,
   rustProgram = "",
 ): Promise<[id: string, stop: () => Promise<unknown>]> {
   if (program === undefined && rust === undefined) {
-    const file = join(dir, `${name}.mjs`);
-    if (instead !== undefined) {
-      const source = join("bench/gateway", instead);
-      await writeFile(file, await bundleScript(source, ["onnxruntime-node"]));
-    }
-    const container = await startContainer({
-      cpus: limits.cpus,
-      memory: "96m",
-      args: instead === undefined ? network : [...network, "-v", `${file}:/app/main.mjs:ro`],
-    });
+    const { cpus } = limits;
+    const container = await startContainer({ cpus, memory: "96m", args: network });
     return [container.id, () => container.stop()];
   }
   const id = await docker(
