@@ -73,7 +73,8 @@ function slowDown(child: ChildProcess, share: number): () => void {
 /**
  * Finds out whether so many processes can each load the model in `folder` beside what they hold
  * already. A small one is not asked; a larger one is tried in a process of its own, slowly where these
- * `serve` another meanwhile. Throws ModelError with the reason when it does not load or there is not enough memory, and Error
+ * `serve` another meanwhile.
+ * Throws ModelError with the reason when it does not load or there is not enough memory, and Error
  * when the trial of it failed in passing.
  */
 export async function checkFits(
@@ -89,8 +90,10 @@ export async function checkFits(
     (await sizeOf(folder)) * MOST_PER_BYTE + descriptionSize(folder) * MOST_PER_DESCRIBED_BYTE;
   if (most * processes <= left) return;
   const limit = `of the limit of ${Math.round(memoryBytes / MB)} MB, ${Math.round(left / MB)} MB are left`;
-  const share = serve ? trialShare(cpus) : 1;
-  const outcome = await trial(folder, `: ${limit}, and a trial of it ran out of them`, { share });
+  const want = `: ${limit}, and a trial of it ran out of them`;
+  // With half of the CPU time it takes twice as long.
+  const slowly = { share: trialShare(cpus), longestMs: 2 * TRIAL_MS };
+  const outcome = await trial(folder, want, serve ? slowly : {});
   const needed = outcome.bytes * processes;
   if (needed > left) {
     throw new ModelError(
@@ -101,7 +104,8 @@ export async function checkFits(
 
 /**
  * Loads the model in `folder` once, in a process of its own that is gone afterwards and runs a `share`
- * of the time. Throws ModelError with the reason when it does not load, and Error when that failed in passing.
+ * of the time.
+ * Throws ModelError with the reason when it does not load, and Error when that failed in passing.
  */
 export async function tryOut(folder: string, longestMs = TRIAL_MS, share = 1): Promise<void> {
   await trial(folder, ": a trial of it ran out of memory", { longestMs, share });
@@ -187,14 +191,14 @@ const run = (
       env: { ...process.env, [TRIAL]: path },
       stdio: ["ignore", "inherit", "pipe", "ipc"],
     });
-    const hurry = share < 1 ? slowDown(child, share) : () => undefined;
+    const letRun = share < 1 ? slowDown(child, share) : () => undefined;
     let outcome: Outcome | undefined;
     let loading = false;
     let late = false;
     let stderr = "";
     const timer = setTimeout(() => {
       late = true;
-      hurry();
+      letRun();
       child.kill("SIGKILL");
     }, longestMs);
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -206,12 +210,12 @@ const run = (
     });
     child.once("error", (error) => {
       clearTimeout(timer);
-      hurry();
+      letRun();
       reject(error);
     });
     child.once("close", (code, signal) => {
       clearTimeout(timer);
-      hurry();
+      letRun();
       resolve({ outcome, end: { code, signal, loading, late, stderr } });
     });
   });
