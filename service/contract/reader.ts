@@ -1,5 +1,12 @@
 import { accepts, writeScalar } from "./decode.ts";
-import { allocate, rowWidth, type Contract, type Field, type TensorData } from "./types.ts";
+import {
+  allocate,
+  copyRows,
+  rowWidth,
+  type Contract,
+  type Field,
+  type TensorData,
+} from "./types.ts";
 
 /** Rows that were checked, until a run has room for them. */
 export interface Rows {
@@ -39,13 +46,7 @@ class ReadRows implements Rows {
     widths: readonly number[],
     at: number,
   ): void {
-    this.#inputs.forEach((data, i) => {
-      const width = widths[i] ?? 1;
-      const target = into[i] as TensorData;
-      const offset = (at - from) * width;
-      const end = (from + count) * width;
-      for (let k = from * width; k < end; k++) target[offset + k] = data[k] as number;
-    });
+    copyRows(this.#inputs, from, count, into, widths, at);
   }
 }
 

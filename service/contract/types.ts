@@ -190,3 +190,25 @@ export const SERVED_TYPES: Readonly<Record<"input" | "output", readonly ElementT
     ...(["float16", "int8", "int16", "uint8", "uint16", "uint32", "uint64"] as const),
   ],
 };
+
+/**
+ * Copies `count` rows of tensors from row `from` on, as rows `at` and following of `into`; `widths` are
+ * elements a row.
+ */
+export function copyRows(
+  data: readonly TensorData[],
+  from: number,
+  count: number,
+  into: readonly TensorData[],
+  widths: readonly number[],
+  at: number,
+): void {
+  data.forEach((source, i) => {
+    const width = widths[i] ?? 1;
+    // Both have elements of one type, whichever that is.
+    const [elements, target] = [source as string[], into[i] as string[]];
+    const offset = (at - from) * width;
+    const end = (from + count) * width;
+    for (let k = from * width; k < end; k++) target[offset + k] = elements[k] as string;
+  });
+}

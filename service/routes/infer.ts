@@ -1,5 +1,5 @@
 import type { Output } from "../contract/encode.ts";
-import { elementCount, shapeText, type TensorData } from "../contract/types.ts";
+import { copyRows, elementCount, shapeText, type TensorData } from "../contract/types.ts";
 import { inferResponse, readInferRequest, V2Error, type InferRequest } from "../contract/v2.ts";
 import type { Exchange } from "../exchange.ts";
 import type { LoadedModel } from "../model/model.ts";
@@ -35,13 +35,7 @@ class InferJob extends ExchangeJob {
     widths: readonly number[],
     at: number,
   ): void {
-    this.#request.data.forEach((data, i) => {
-      const width = widths[i] ?? 1;
-      const target = into[i] as TensorData;
-      for (let k = 0; k < count * width; k++) {
-        (target as string[])[at * width + k] = (data as string[])[from * width + k] as string;
-      }
-    });
+    copyRows(this.#request.data, from, count, into, widths, at);
   }
 
   take(outputs: readonly Output[], at: number, count: number): void {
