@@ -28,7 +28,8 @@ function failuresAllowed(slo: readonly Objective[], plan: LoadPlan): number | un
   return limits.length === 0 ? undefined : Math.min(...limits);
 }
 
-const patience = 5;
+/** Seconds of a load after which is known what there is to know of it. */
+export const patience = 5;
 
 /** What a user waits after each reply, in seconds. */
 const thinkTime = 1;

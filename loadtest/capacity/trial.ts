@@ -9,7 +9,7 @@ import type { OwnRows } from "../scenario/rows.ts";
 import { driveLoad } from "./drive-load.ts";
 import { gatewayKnows, GatewayWatch } from "./gateway-watch.ts";
 import type { Observation, Second } from "./observation.ts";
-import { hopeless, loadTime, warmUp, type LoadPlan } from "./plan.ts";
+import { hopeless, loadTime, patience, warmUp, type LoadPlan } from "./plan.ts";
 import type { TrialRecord } from "./record.ts";
 import { judge, type Measured, type Objective } from "./slo.ts";
 import type { Limits } from "./space.ts";
@@ -165,6 +165,8 @@ async function load(
   let endedEarly: string | null = null;
   let ended: Ended | undefined;
   const request = requestOf(plan, rows);
+  /** When most of its users were there, or else its start. */
+  const crowdedFrom = (): number => ticks.find(({ users }) => users > plan.users / 2)?.at ?? start;
   const hear = (event: RunEvent): void => {
     if (event.type === "started") start = event.at;
     if (event.type === "ended") ended = event;
@@ -186,7 +188,9 @@ async function load(
       (watch.losses(ticks).ended > 0 ? "a replica ended under the load" : undefined) ??
       hopeless(slo, plan, ticks, early.failures) ??
       null;
-    if (endedEarly !== null) run.stop();
+    // That it fails may be known at once; what was short for it shows in some seconds of it.
+    const loaded = ticks.filter(({ at }) => at > crowdedFrom());
+    if (endedEarly !== null && loaded.length >= patience) run.stop();
   };
   const run = driveLoad(master, request, hear);
   try {
@@ -203,8 +207,7 @@ async function load(
   const from = Math.min(steadyFrom, start + warmUp(plan));
   // A load that ended before its steady part is judged by what it was with most of its users there.
   const steady = ticks.filter(({ at }) => at > from + 1);
-  const crowded = ticks.find(({ users }) => users > plan.users / 2)?.at ?? start;
-  const since = steady.length > 2 ? from : crowded;
+  const since = steady.length > 2 ? from : crowdedFrom();
   const machineTo = machineTime();
   const view = gateway.view();
   const last = ticks.at(-1);
