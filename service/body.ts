@@ -10,14 +10,12 @@ const LEAST_PART_BYTES = 16;
 
 /** A body that comes in parts, counted among what the process holds until it is released. */
 export class Body {
-  readonly #holding: Holding;
   readonly #bytes: Gathering;
   #parts = 0;
   #released = false;
 
   constructor(budget: Budget) {
-    this.#holding = new Holding(budget);
-    this.#bytes = new Gathering(this.#holding);
+    this.#bytes = new Gathering(new Holding(budget));
   }
 
   /** Bytes that have come. */
@@ -36,14 +34,14 @@ export class Body {
     return !this.#released && this.#bytes.add(part);
   }
 
-  /** All of it; it counts until it is released. */
+  /** All of it, until it is released. */
   whole(): Buffer {
     return this.#bytes.bytes;
   }
 
-  /** It counts no longer; whoever has it whole may go on reading it. */
+  /** It counts no longer, and nothing of it is there any more. */
   release(): void {
     this.#released = true;
-    this.#holding.release();
+    this.#bytes.discard();
   }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Arriving } from "./arriving.ts";
 import { Body } from "./body.ts";
 import type { Budget } from "./budget.ts";
+import { letGo } from "./gathering.ts";
 import type { AccessLog, Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { WatchStatus } from "./model/watch.ts";
@@ -134,7 +135,7 @@ export abstract class Exchange {
     return tooLarge(this.services.maxBody);
   }
 
-  /** Hands the body to the operation, where there is room for what it becomes. */
+  /** Hands the body to the operation, where there is room for what it becomes; nobody reads it afterwards. */
   handle(body: Buffer): void {
     const { bytes, depth } = weigh(body);
     if (depth > MOST_DEPTH) {
@@ -214,11 +215,13 @@ export class NodeExchange extends Exchange {
         this.#expect(body);
       }
       const wrong = this.#grow(body, chunk);
+      letGo(chunk);
       if (wrong) this.#giveUp(body, wrong);
     });
     incoming.on("end", () => {
       if (body) this.services.arriving.delete(body);
       this.handle(only ?? body?.whole() ?? EMPTY);
+      if (only) letGo(only);
       body?.release();
     });
   }
@@ -258,6 +261,7 @@ export class NodeExchange extends Exchange {
     let discarded = 0;
     this.#incoming.on("data", (chunk: Buffer) => {
       discarded += chunk.length;
+      letGo(chunk);
       if (discarded > DISCARD_BYTES) this.#incoming.destroy();
     });
   }

@@ -42,6 +42,19 @@ export class Holding {
 /** Bytes for what comes first; there is room for twice as much whenever it has to be more. */
 const FIRST_BYTES = 256;
 
+/** Below, a piece is not worth it. */
+const WORTH_BYTES = 4096;
+
+/**
+ * Frees a piece that was read of a connection, when nobody looks at it any more. Garbage outside its heap V8
+ * collects late: tens of megabytes, of a replica that has no more than that.
+ */
+export function letGo({ buffer, byteLength }: Buffer): void {
+  // Small ones share their memory.
+  const alone = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+  if (alone && byteLength >= WORTH_BYTES) buffer.transfer(0);
+}
+
 const nothing = (): Uint8Array<ArrayBuffer> => new Uint8Array(0);
 
 /**

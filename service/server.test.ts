@@ -1,13 +1,14 @@
 import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "./app.ts";
+import { Budget } from "./budget.ts";
 import type { Services } from "./exchange.ts";
 import { drain, HttpServer, type ServerOptions } from "./server.ts";
 import { testService, type TestService } from "./testing.ts";
 import type { ServiceSettings } from "./settings.ts";
-import { Unsent } from "./unsent.ts";
+import { PIPELINED_BYTES, Unsent } from "./unsent.ts";
 
 const SETOSA = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
 const JSON_HEADERS = { "content-type": "application/json" };
@@ -185,6 +186,28 @@ describe("HTTP server", () => {
       socket.destroy();
     });
     await Promise.all(closed);
+  });
+
+  it("ends a connection with more requests behind each other than there is room for, and reads no more of it", async () => {
+    const service = testService("iris");
+    const budget = new Budget(40 * PIPELINED_BYTES);
+    const services = { ...service.services, budget, unsent: new Unsent(budget, 500) };
+    const asked = vi.spyOn(services.unsent, "expect");
+    const { port } = await listening({}, {}, services);
+    const few = await conversation(port, (socket) => {
+      socket.write("GET /none HTTP/1.1\r\nHost: a\r\n\r\n".repeat(19));
+      socket.write("GET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    });
+    expect(few.match(/HTTP\/1.1 404/g)).toHaveLength(20);
+    asked.mockClear();
+    for (const request of ["GET /none", "POST /predict"]) {
+      await conversation(port, (socket) => {
+        socket.write(`${request} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(1500));
+      });
+    }
+    // All of them are in what is read at once.
+    expect(asked.mock.calls.length).toBeLessThan(200);
+    await expect.poll(() => budget.held).toBe(0);
   });
 
   it("answers a body that falls behind before it is there, and reads one that comes at a pace", async () => {

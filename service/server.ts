@@ -14,6 +14,7 @@ import {
   TOO_SLOW,
   type Problem,
 } from "./problem.ts";
+import { PIPELINED_BYTES, REQUEST_BYTES } from "./unsent.ts";
 
 export interface ServerOptions {
   /** ms a sender may take for its headers, and for the whole request. */
@@ -94,6 +95,18 @@ function refuseUnread(outgoing: ServerResponse): void {
   });
 }
 
+/** What is told to Node's parser so that it parses no more: as for another protocol, whose bytes are not its. */
+const NO_MORE = 2;
+
+/**
+ * Ends a connection at once, in the middle of what was read of it. Node would go on to parse the rest, and
+ * hold all of that until it closes the sockets of this turn. (Its parser is no part of Node's public API.)
+ */
+function endUnparsed(socket: Socket & { parser?: { onIncoming: () => number } | null }): void {
+  socket.destroy();
+  if (socket.parser) socket.parser.onIncoming = () => NO_MORE;
+}
+
 /**
  * Listens for both versions: a connection that begins as HTTP/2 does, as a gateway's, is handled here, and
  * any other is Node's HTTP server's. Hono has every route; the two operations that are called thousands of
@@ -168,12 +181,19 @@ export class HttpServer extends NetServer {
     const routes = getRequestListener(this.#app.fetch);
     server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
       const operation = this.#direct(incoming.method, incoming.url);
-      if (operation) new NodeExchange(this.#services, operation, incoming, outgoing).start();
-      else if (unsent.expect(outgoing)) {
+      // Node hands over one behind another (pipelined) all that came at once: thousands, where they are short.
+      const pipelined = outgoing.socket === null;
+      const bytes = pipelined ? PIPELINED_BYTES : REQUEST_BYTES;
+      if ((pipelined || !operation) && !unsent.expect(outgoing, bytes)) {
+        if (pipelined) endUnparsed(incoming.socket);
+        else refuseUnread(outgoing);
+      } else if (operation) {
+        new NodeExchange(this.#services, operation, incoming, outgoing).start();
+      } else {
         void routes(incoming, outgoing).then(() => {
           if (outgoing.writableLength > 0) unsent.watch(outgoing);
         });
-      } else refuseUnread(outgoing);
+      }
     });
     // A wish for another protocol need not be granted; for a tunnel it has to be refused.
     server.on("connect", (_, socket) => {

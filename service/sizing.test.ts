@@ -31,7 +31,7 @@ describe("sizing", () => {
   it("leaves V8 alone where nothing is limited", () => {
     expect(nodeFlags(size(1, undefined))).toEqual([]);
     expect(nodeFlags(size(0.2, 80))).toEqual([
-      "--max-old-space-size=32",
+      "--max-old-space-size=30",
       "--max-semi-space-size=4",
       "--always-sparkplug",
     ]);

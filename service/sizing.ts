@@ -92,14 +92,23 @@ export const START_CPU_SECONDS = 2;
 /** A connection's cost in kernel and heap, with the headers of a request in it. */
 const CONNECTION_KB = 16;
 /** Of V8's heap: what the service has there itself, MB, and the part of the rest that may hold requests. */
-const OWN_HEAP_MB = 12;
+const OWN_HEAP_MB = 16;
 const FOR_REQUESTS = 0.5;
 
+/** What a process takes beside its heap and what callers make it hold, MB, with all that an attack leaves there. */
+const BESIDE_MB = 30;
+
 /**
- * MB of V8's old generation. Half of what there is; but V8 uses all that it may have before it cleans up
- * thoroughly, and what else a process is made of then has to fit beside it: in 128 MB half was too much.
+ * MB of V8's old generation. V8 uses all that it may have before it cleans up thoroughly, so all of it has to
+ * fit: beside the young generation, and beside the half of what is not the service's own that callers may
+ * make it hold. In 128 MB half of the memory was too much.
  */
-const heapMB = (share: number): number => Math.min((share - 16) / 2, Math.max(40, share - 88));
+const heapMB = (share: number, semiSpaceMB: number): number =>
+  Math.min(
+    (share - BESIDE_MB - 3 * semiSpaceMB + FOR_REQUESTS * OWN_HEAP_MB) / (1 + FOR_REQUESTS),
+    Math.max(40, share - 88),
+    (share - 16) / 2,
+  );
 
 /**
  * Workers, threads and heap for the limits of a replica; `hostCpus` counts where there is no quota.
@@ -125,9 +134,9 @@ export function chooseSizing(limits: Limits, hostCpus: number): Sizing {
     };
   }
   const share = memoryMB / workers;
-  const oldSpaceMB = Math.min(4096, Math.max(16, Math.floor(heapMB(share))));
   // A young generation that is too small is cleaned all the time: at 96 MB, 8 MB takes a tenth less CPU than 2.
   const semiSpaceMB = share < 72 ? 2 : share < 90 ? 4 : share < 512 ? 8 : 16;
+  const oldSpaceMB = Math.min(4096, Math.max(16, Math.floor(heapMB(share, semiSpaceMB))));
   const forSockets = Math.max(4, share - BASE_MB - 3 * semiSpaceMB - 8);
   return {
     workers,

@@ -86,12 +86,14 @@ export class Requests {
   /**
    * Hands over the requests that became whole. Not before all is read that came with them: it may say that
    * nobody waits for them.
+   * @returns how many became whole
    */
-  handOver(): void {
+  handOver(): number {
     const whole = this.#whole;
-    if (whole.length === 0) return;
+    if (whole.length === 0) return 0;
     this.#whole = [];
     for (const { stream, receiver, body } of whole) if (!stream.closed) receiver.onBody(body);
+    return whole.length;
   }
 
   /** @throws ConnectionError, CompressionError */

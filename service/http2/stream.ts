@@ -78,7 +78,9 @@ export class Stream extends Holding {
     const { body } = this;
     if (body === undefined) return last;
     this.body = undefined;
-    const earlier = body.take();
-    return last.length === 0 ? earlier : Buffer.concat([earlier, last]);
+    if (last.length === 0) return body.take();
+    const whole = Buffer.concat([body.bytes, last]);
+    body.discard();
+    return whole;
   }
 }

@@ -1,7 +1,6 @@
 // Attacks on HTTP/2 that have a name, at a small replica: it goes on, its memory has an end, and a neighbour
 // is answered all the while.
 import { once } from "node:events";
-import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import {
@@ -25,6 +24,7 @@ import {
   resetBy,
 } from "../../service/http2/testing.ts";
 import { buildImage, removeImage, startContainer, type Container } from "./container.ts";
+import { look, underAttack } from "./under-attack.ts";
 
 /** Connections that attack, and how long each of two rounds takes. */
 const ATTACKERS = 6;
@@ -139,62 +139,13 @@ async function attack(number: number, how: Attack, until: number): Promise<void>
   }
 }
 
-interface Neighbour {
-  readonly answered: number;
-  readonly others: number[];
-  /** ms */
-  readonly slowest: number;
-}
-
-/** Asks one after the other, and says how it fared. */
-async function ask(session: ClientHttp2Session, until: number): Promise<Neighbour> {
-  const statuses: number[] = [];
-  let slowest = 0;
-  while (performance.now() < until) {
-    const start = performance.now();
-    const headers = { ":method": "POST", ":path": "/predict", "content-type": "application/json" };
-    const stream = session.request(headers).end(BODY).resume();
-    const [head] = (await once(stream, "response")) as [{ ":status": number }];
-    statuses.push(head[":status"]);
-    slowest = Math.max(slowest, performance.now() - start);
-    await sleep(5);
-  }
-  const others = statuses.filter((status) => status !== 200);
-  return { answered: statuses.length - others.length, others, slowest };
-}
-
-const value = (name: string, metrics: string): number =>
-  Number(new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)?.[1]);
-
-/** The largest memory of the process while something goes on, in MB, and when it was started. */
-async function watch(until: number): Promise<{ peak: number; started: number }> {
-  let peak = 0;
-  for (;;) {
-    const metrics = await service.metrics();
-    peak = Math.max(peak, value("process_resident_memory_bytes", metrics) / 1024 ** 2);
-    if (performance.now() >= until) {
-      return { peak, started: value("process_start_time_seconds", metrics) };
-    }
-    await sleep(100);
-  }
-}
-
-async function round(how: Attack) {
-  const session = connectHttp2(service.url);
-  try {
-    const until = performance.now() + ROUND_MS;
-    const attackers = Array.from({ length: ATTACKERS }, (_, i) => attack(i, how, until));
-    const [neighbour, memory] = await Promise.all([ask(session, until), watch(until)]);
-    await Promise.all(attackers);
-    return { neighbour, ...memory };
-  } finally {
-    session.destroy();
-  }
-}
-
 test.each(Object.entries(attacks))("%s", async (_, how) => {
-  const before = await watch(performance.now());
-  const [first, second] = [await round(how), await round(how)];
+  const round = () =>
+    underAttack(service, ROUND_MS, async (until) => {
+      await Promise.all(Array.from({ length: ATTACKERS }, (_, i) => attack(i, how, until)));
+    });
+  const before = await look(service);
+  const [first, second] = [await round(), await round()];
   for (const { neighbour, started } of [first, second]) {
     expect(neighbour.others).toEqual([]);
     expect(neighbour.answered).toBeGreaterThan(2);
