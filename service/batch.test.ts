@@ -44,7 +44,7 @@ class TestJob implements Job {
   readonly results: number[] = [];
   readonly values: readonly number[];
   gone = false;
-  outcome: "waiting" | "done" | Failure["reason"] = "waiting";
+  outcome: "waiting" | "done" | "dropped" | Failure["reason"] = "waiting";
 
   constructor(values: readonly number[], arrivedAt = performance.now()) {
     this.values = values;
@@ -75,6 +75,10 @@ class TestJob implements Job {
   fail({ reason }: Failure): void {
     expect(this.outcome).toBe("waiting");
     this.outcome = reason;
+  }
+  drop(): void {
+    expect(this.outcome).toBe("waiting");
+    this.outcome = "dropped";
   }
 }
 
@@ -262,7 +266,7 @@ describe("overload", () => {
     clock.ms = 200;
     await batcher.drained();
     expect(runs).toEqual([[3]]);
-    expect([left.outcome, late.outcome, fine.outcome]).toEqual(["waiting", "late", "done"]);
+    expect([left.outcome, late.outcome, fine.outcome]).toEqual(["dropped", "late", "done"]);
     expect(watching.seen.dropped).toEqual(["abandoned", "late"]);
   });
 });

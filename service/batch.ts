@@ -32,6 +32,8 @@ export interface Job {
   /** All rows were taken: reply. */
   finish(): void;
   fail(failure: Failure): void;
+  /** It is not run, because it is abandoned: lets go of what it holds. */
+  drop(): void;
 }
 
 /** Why a job got no result. */
@@ -254,6 +256,7 @@ export class Batcher {
   #stillWanted(job: Job, now: number): boolean {
     if (job.abandoned()) {
       this.#options.observer.dropped("abandoned");
+      job.drop();
       return false;
     }
     if (this.#cursor > 0 || now - job.arrivedAt <= this.#options.deadline) return true;

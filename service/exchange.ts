@@ -61,7 +61,7 @@ export abstract class Exchange {
   readonly requestId: string;
   readonly operation: Operation;
   protected readonly services: Services;
-  #replied = false;
+  #ended = false;
   /** What it counts for while it waits for its result; see budget.ts. */
   #weight: number | undefined;
 
@@ -84,9 +84,7 @@ export abstract class Exchange {
 
   /** Sends the reply; only the first counts. */
   reply(status: number, type: string, body: string, headers?: Headers): void {
-    if (this.#replied) return;
-    this.#replied = true;
-    if (this.#weight !== undefined) this.services.budget.dismiss(this.#weight);
+    if (!this.#end()) return;
     this.send(status, type, body, headers);
     const { metrics, access } = this.services;
     const ms = performance.now() - this.arrivedAt;
@@ -103,6 +101,19 @@ export abstract class Exchange {
         traceparent,
       });
     }
+  }
+
+  /** Ends without a reply, as nobody waits for it. */
+  drop(): void {
+    this.#end();
+  }
+
+  /** @returns whether it had not ended yet */
+  #end(): boolean {
+    if (this.#ended) return false;
+    this.#ended = true;
+    if (this.#weight !== undefined) this.services.budget.dismiss(this.#weight);
+    return true;
   }
 
   refuse(error: Problem): void {

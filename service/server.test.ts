@@ -283,6 +283,7 @@ describe("HTTP server", () => {
     await expect
       .poll(async () => services.metrics.registry.metrics())
       .toContain('inference_rejections_total{reason="abandoned"} 1');
+    expect(services.budget.held).toBe(0);
     socket.destroy();
   });
 });

@@ -185,6 +185,31 @@ test("requests that are given up run no model, and end nobody's connection", asy
   expect(Number(rows)).toBeLessThan(600);
 });
 
+test.each([
+  ["/predict", BODY],
+  ["/predict?by=a-route", BODY],
+  [
+    "/v2/models/iris/infer",
+    '{"inputs":[{"name":"input","shape":[1,4],"datatype":"FP32","data":[5,3,1,0.2]}]}',
+  ],
+])("requests to %s that are given up while they wait are held no longer", async (path, body) => {
+  // Each has a run of its own, so that most of them wait when they are given up.
+  const { port, services } = await listen({ batching: false });
+  const raw = new Raw({ port });
+  const abandoned = async (): Promise<boolean> =>
+    /reason="abandoned"} [1-9]/.test(await services.metrics.registry.metrics());
+  for (let id = 1; !(await abandoned()); id += 120) {
+    const ids = Array.from({ length: 60 }, (_, i) => id + 2 * i);
+    raw.socket.write(
+      Buffer.concat(ids.flatMap((id) => [open(id, { ":path": path }), data(id, body)])),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    raw.socket.write(Buffer.concat(ids.map(resetBy)));
+  }
+  raw.socket.destroy();
+  await expect.poll(() => services.budget.held).toBe(0);
+});
+
 test("who sends nothing but frames without requests is told to calm down, after what it asked for is answered", async () => {
   const { port } = await listen();
   const raw = new Raw({ port });

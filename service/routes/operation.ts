@@ -108,6 +108,10 @@ export abstract class ExchangeJob implements Job {
     return this.exchange.abandoned();
   }
 
+  drop(): void {
+    this.exchange.drop();
+  }
+
   /** Tells the caller what it means to them; the reason itself goes to the log only. */
   fail(failure: Failure): void {
     const { exchange } = this;
