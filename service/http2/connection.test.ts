@@ -373,6 +373,13 @@ describe("HTTP/2 with a client that breaks the rules", () => {
     expect(await raw.goneWith()).toBe(ERROR.enhanceYourCalm);
   });
 
+  test("so do requests that are none", async () => {
+    const { port } = await listening();
+    const raw = new Raw({ port });
+    for (let id = 1; id < 4000; id += 2) raw.socket.write(open(id, { ":path": "" }));
+    expect(await raw.goneWith()).toBe(ERROR.enhanceYourCalm);
+  });
+
   test("bodies that are never whole have a limit over all requests", async () => {
     const { port, session } = await listening();
     const raw = new Raw({ port });
