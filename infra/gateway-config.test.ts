@@ -66,7 +66,9 @@ test("leaves what a stopping replica still answers alone, and notices one whose 
 });
 
 test("refuses a body above the service's limit itself", () => {
-  expect(config).toMatch(/http-request return status 413 .* if \{ req.body_size gt 1048576 \}/);
+  const [refusal = ""] = lines.filter((line) => line.startsWith("http-request return status 413 "));
+  expect(refusal).toMatch(/"detail":"The body is larger than 1048576 bytes[^']*"\}' if /);
+  expect(refusal).toMatch(/if \{ req.body_size gt 1048576 \}$/);
 });
 
 /** A backend's own lines. */

@@ -1,6 +1,7 @@
 // The way in to a stack of two small replicas: what it lets through, what attacks cost a neighbour, and what
 // it loses when its parts are killed, replaced or end.
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -10,7 +11,7 @@ import attacks, { type Scene } from "./trust/attack/attacks.ts";
 import { attacked, sceneOf, suffer } from "./trust/attack/campaign.ts";
 import { hostile } from "./trust/attack/hostile.ts";
 import { lost, neighbour } from "./trust/attack/watch.ts";
-import { get, post, say } from "./trust/attack/wire.ts";
+import { dial, get, post, say } from "./trust/attack/wire.ts";
 import { freshStack } from "./trust/kill.ts";
 
 let clone: Clone;
@@ -43,6 +44,22 @@ describe("what the gateway answers itself", () => {
     expect(JSON.parse(reply.split("\r\n\r\n")[1] ?? "")).toMatchObject({ status });
   });
 
+  // As Python's urllib does; larger than what buffers on the way take.
+  test("who reads nothing before all of a body is sent hears that it is too large", async () => {
+    const size = 20 * 1024 ** 2;
+    for (let i = 0; i < 5; i++) {
+      const line = await dial(scene.gateway, false);
+      const { socket } = line ?? {};
+      if (socket === undefined) throw new Error("The gateway takes no connection.");
+      await new Promise((sent) =>
+        socket.write(post({ "Content-Length": size }, " ".repeat(size)), sent),
+      );
+      const [reply] = (await once(socket.resume(), "data")) as [Buffer];
+      socket.destroy();
+      expect(reply.toString()).toMatch(/^HTTP\/1.1 413 [^]*larger than 1048576 bytes/);
+    }
+  });
+
   test("a replica's metrics are on no path, in no spelling", async () => {
     const found = attacks.find(({ name }) => name === "metrics");
     expect(await found?.run(scene)).toMatchObject({ wrong: undefined });
@@ -62,7 +79,7 @@ describe("what the gateway answers itself", () => {
 
 /** Those that cost the most, each in its own way. */
 const slice = [
-  ...["unread", "window", "senders", "deep", "rows", "chunks", "resets"],
+  ...["unread", "window", "senders", "deep", "rows", "chunks", "resets", "given up"],
   ...["inside: data", "inside: pings", "inside: unread"],
 ];
 

@@ -185,15 +185,7 @@ const attacks: readonly Attack[] = [
   {
     name: "chunks",
     what: "16 bodies of 200 kB in chunks of one byte",
-    async run(scene) {
-      const body = `${`1\r\n \r\n`.repeat(many(scene, 200_000))}0\r\n\r\n`;
-      const replies = await Promise.all(
-        Array.from({ length: 16 }, () =>
-          say(scene.gateway, post({ "Transfer-Encoding": "chunked" }, body), 30_000),
-        ),
-      );
-      return counted(replies.map(statusOf), (status) => /^(4\d\d|503)$/.test(status));
-    },
+    run: (scene) => inChunks(scene, scene.gateway),
   },
   {
     name: "methods",
@@ -240,6 +232,35 @@ const attacks: readonly Attack[] = [
       await setTimeout(2000);
       hangUp(lines);
       return { said: `${count} requests` };
+    },
+  },
+  {
+    name: "given up",
+    what: "300 predictions of 100 rows at once over HTTP/2, given up while they wait, again and again",
+    async run(scene) {
+      const lines = await dialMany(scene.gateway, 10);
+      for (const { socket } of lines) socket.write(hello());
+      const head = request("POST", "/predict");
+      const body = Buffer.from(`[${`${row},`.repeat(99)}${row}]`);
+      let asked = 0;
+      const until = performance.now() + lasting(scene, 10_000);
+      for (let first = 1; performance.now() < until; first += 60) {
+        const ids = Array.from({ length: 30 }, (_, i) => first + 2 * i);
+        const each = async (part: (id: number) => Buffer, ms: number): Promise<void> => {
+          const bytes = Buffer.concat(ids.map(part));
+          for (const { socket, ended } of lines) if (!ended()) socket.write(bytes);
+          await setTimeout(ms);
+        };
+        await each(
+          (id) =>
+            Buffer.concat([frame(FRAME.headers, 4, id, head), frame(FRAME.data, 1, id, body)]),
+          20,
+        );
+        await each((id) => frame(FRAME.reset, 0, id, Buffer.from([0, 0, 0, 8])), 1);
+        asked += ids.length * lines.length;
+      }
+      hangUp(lines);
+      return { said: `${asked} requests` };
     },
   },
   {
@@ -312,6 +333,15 @@ const attacks: readonly Attack[] = [
     },
   })),
   {
+    name: "inside: chunks",
+    what: "straight to a replica: 16 bodies of 200 kB in chunks of one byte",
+    async run(scene) {
+      const [replica] = scene.replicas;
+      if (replica === undefined) return { said: "no replica" };
+      return inChunks(scene, replica);
+    },
+  },
+  {
     name: "inside: unread",
     what: "straight to a replica: the largest file on 60 streams without room, and on 60 connections",
     async run(scene) {
@@ -349,4 +379,15 @@ function counted(statuses: readonly string[], allowed: (status: string) => boole
 async function overHttp2(to: Address, method: string, path: string): Promise<string> {
   const headers = frame(FRAME.headers, 5, 1, request(method, path.slice(0, 120)));
   return say(to, Buffer.concat([hello(), headers]), 1000);
+}
+
+/** Bodies that are nothing but chunks of one byte. Who is refused in the middle of one may not hear why. */
+async function inChunks(scene: Scene, to: Address) {
+  const body = `${`1\r\n \r\n`.repeat(many(scene, 200_000))}0\r\n\r\n`;
+  const replies = await Promise.all(
+    Array.from({ length: 16 }, () =>
+      say(to, post({ "Transfer-Encoding": "chunked" }, body), 30_000),
+    ),
+  );
+  return counted(replies.map(statusOf), (status) => /^(4\d\d|503|none)$/.test(status));
 }
