@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Builds } from "./builds.ts";
 import { parseSettings } from "../service/settings.ts";
 import { parseConfig } from "./config.ts";
+import { gatewayPort } from "./gateway-config.ts";
 
 interface Declared {
   readonly type: string;
@@ -144,6 +145,12 @@ describe("the declared dev stack", () => {
       expect(JSON.stringify(inputs["mounts"])).not.toContain("docker.sock");
       expect(inputs["envs"]).toBeUndefined();
     }
+  });
+
+  test("finds a gateway healthy through which a replica is reached", async () => {
+    await declare();
+    const { tests } = part("gateway")[0]?.inputs["healthcheck"] as { tests: string[] };
+    expect(tests.at(-1)).toContain(`/dev/tcp/127.0.0.1/${gatewayPort} && printf 'GET /readyz `);
   });
 
   test("lets everything outlast the deadline", async () => {
