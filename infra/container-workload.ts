@@ -1,7 +1,9 @@
 import { posix } from "node:path";
+import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { label } from "../toolchain/clone.mjs";
+import { dockerHost } from "./engine.ts";
 import { FilesVolume } from "./files-volume.ts";
 import { labelList, ownName } from "./stack-identity.ts";
 import type { Workload, WorkloadArgs } from "./workload.ts";
@@ -149,6 +151,19 @@ export class ContainerWorkload extends pulumi.ComponentResource implements Workl
       );
       return container.id;
     });
+    // The provider has no word for it. The engine keeps it with a container for as long as that exists.
+    new command.local.Command(
+      `${name}-processes`,
+      {
+        create: `docker -H "$DOCKER_HOST" update --pids-limit ${args.processes ?? 256} $CONTAINERS > /dev/null`,
+        environment: {
+          DOCKER_HOST: dockerHost(),
+          CONTAINERS: pulumi.all([...this.ids]).apply((ids) => ids.join(" ")),
+        },
+        triggers: [...this.ids],
+      },
+      { parent: this },
+    );
     this.registerOutputs({ ids: this.ids });
   }
 }

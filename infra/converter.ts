@@ -1,19 +1,17 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { root } from "../toolchain/clone.mjs";
 import type { State } from "../toolchain/launcher/state.mjs";
 import type { StackConfig } from "./config.ts";
 import type { Dependencies } from "./dependencies/index.ts";
-import { dockerHost } from "./engine.ts";
 import type { WorkloadFile } from "./files-volume.ts";
 import { answersOk, isAlive } from "./health-check.ts";
 import type { TrafficNetwork } from "./networks.ts";
 import { labelList, type StackIdentity } from "./stack-identity.ts";
-import { runWorkload } from "./workload.ts";
+import { manyThreads, runWorkload } from "./workload.ts";
 
 export interface ConverterArgs {
   readonly stack: StackIdentity;
@@ -46,9 +44,6 @@ const exchangeSize = 1024;
 
 /** The longest that replicas may be behind the converter, on whose word they change over. */
 const mostBehindMs = 3000;
-
-/** Processes and threads at once, of all that runs in the unpickler. */
-const mostProcesses = 128;
 
 /** The Python code that converts, as the unpickler is given it. */
 const code = (): WorkloadFile[] => {
@@ -114,20 +109,11 @@ export class Converter extends pulumi.ComponentResource {
         image: unpickler,
         command: ["python3", `${codeFolder}/worker.py`, sharedFolder],
         memory: 2048,
+        processes: manyThreads,
         networks: [],
         files,
         scratch: { "/tmp": 512 },
         healthCheck: isAlive,
-      },
-      child,
-    );
-    // The provider has no word for it, and what is unpickled may start as many processes as it can.
-    const bounded = new command.local.Command(
-      "unpickler-processes",
-      {
-        create: `docker -H "$DOCKER_HOST" update --pids-limit ${mostProcesses} "$UNPICKLER"`,
-        environment: { DOCKER_HOST: dockerHost(), UNPICKLER: sandbox.ids[0] ?? "" },
-        triggers: [...sandbox.ids],
       },
       child,
     );
@@ -167,7 +153,8 @@ export class Converter extends pulumi.ComponentResource {
         // A large model is read, converted and tried. One that cannot be served ends it before.
         startSeconds: 300,
       },
-      { ...child, dependsOn: [bounded, ...dependencies.ready] },
+      // What is unpickled may start as many processes as it can: who hands it out waits for all its limits.
+      { ...child, dependsOn: [sandbox, ...dependencies.ready] },
     );
     this.registerOutputs({});
   }

@@ -64,6 +64,8 @@ export interface EngineInfo {
   readonly NCPU: number;
   /** Bytes. */
   readonly MemTotal: number;
+  /** It can limit how many processes a container has. */
+  readonly PidsLimit?: boolean;
   readonly Swarm: { readonly LocalNodeState: string; readonly ControlAvailable: boolean };
 }
 

@@ -68,7 +68,7 @@ export class FilesVolume extends pulumi.ComponentResource {
       {
         create:
           `docker -H "$DOCKER_HOST" run --rm -i --network none --cap-drop ALL --cap-add CHOWN ` +
-          `--security-opt no-new-privileges --read-only --user 0:0 --entrypoint sh ` +
+          `--security-opt no-new-privileges --read-only --pids-limit 64 --user 0:0 --entrypoint sh ` +
           `-e OWNER="$OWNER" -v "$VOLUME:/files" "$WRITER" -c '${write}'`,
         environment: {
           DOCKER_HOST: dockerHost(),
@@ -79,7 +79,8 @@ export class FilesVolume extends pulumi.ComponentResource {
         stdin: encoded,
         triggers: [volume.id],
       },
-      { parent: this, ignoreChanges: ["environment"] },
+      // One that is written, and read by now, is not written again because the command has changed.
+      { parent: this, ignoreChanges: ["environment", "create"] },
     );
     this.mount = pulumi
       .all([volume.name, written.stderr])

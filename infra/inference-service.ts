@@ -28,6 +28,12 @@ const cacheFolder = "/var/cache/inference";
 export const startSeconds = (cpus: Cpus, fromRegistry: boolean): number =>
   Math.max(fromRegistry ? 150 : 30, Math.ceil(START_CPU_SECONDS / cpus));
 
+/**
+ * Processes and threads that a replica may have at once. It has a process of eight threads for each core,
+ * another while a model is tried, and a health check's: under twenty with one core, and no more under load.
+ */
+const mostProcesses = (cpus: Cpus): number => 128 + 64 * Math.ceil(cpus);
+
 export interface InferenceServiceArgs {
   readonly stack: StackIdentity;
   readonly image: pulumi.Input<string>;
@@ -80,6 +86,7 @@ export class InferenceService extends pulumi.ComponentResource {
         replicas: config.replicas,
         cpus: config.cpus,
         memory: config.memory,
+        processes: mostProcesses(config.cpus),
         reserve: !config.overcommit,
         networks: [
           { network, alias: network.serviceName },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "./config.ts";
-import { checkLeast, checkLimits } from "./preflight.ts";
+import { checkLeast, checkLimits, notHeld } from "./preflight.ts";
 
 const engine = {
   ID: "an engine",
@@ -37,6 +37,13 @@ describe("limits", () => {
     expect(little).toThrow(why);
     expect(little).toThrow(`\`npx pulumi config set memory ${least} -s dev\``);
     expect(check({ ...values, memory: least })).not.toThrow();
+  });
+
+  test("on processes that the engine cannot hold are told of, and the others are not said to fail", () => {
+    expect(notHeld({ PidsLimit: false })).toMatch(/^the engine limits no container's processes/);
+    expect(notHeld({ PidsLimit: true })).toBeUndefined();
+    // An engine that does not say.
+    expect(notHeld({})).toBeUndefined();
   });
 
   test("of more cores than there are are refused", () => {

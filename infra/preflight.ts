@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { leastMemoryMB, LEAST_MB } from "../service/sizing.ts";
 import { identityOf, type State } from "../toolchain/launcher/state.mjs";
 import type { StackConfig } from "./config.ts";
@@ -53,6 +54,13 @@ export function checkLimits(stack: string, config: StackConfig, engine: EngineIn
     );
   }
 }
+
+/** What of the limits this engine does not hold, where it holds not all of them. Pure. */
+export const notHeld = ({ PidsLimit }: Pick<EngineInfo, "PidsLimit">): string | undefined =>
+  PidsLimit === false
+    ? "the engine limits no container's processes: its kernel has no pids controller, or a rootless " +
+      "engine was not given it. All other limits hold; until it has one, memory alone bounds processes."
+    : undefined;
 
 /** Ports that containers of this very stack publish: they are not in the way of themselves. */
 async function ownPorts(identity: string | undefined): Promise<ReadonlySet<number>> {
@@ -148,6 +156,8 @@ export async function preflight(
   engine: EngineInfo,
 ): Promise<Found> {
   const identity = identityOf(state);
+  const warning = notHeld(engine);
+  if (warning !== undefined) await pulumi.log.warn(warning);
   checkLeast(stack, config);
   let startFirst = true;
   if (config.platform === "swarm") {

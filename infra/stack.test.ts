@@ -93,6 +93,20 @@ const part = (name: string) =>
       ({ label, value }) => label === "inference-stack.part" && value === name,
     ),
   );
+/** Containers whose processes are limited together, and to how many. */
+const processes = () =>
+  of("command:local:Command").flatMap(({ inputs }) => {
+    const [, most] = /update --pids-limit (\d+) \$CONTAINERS/.exec(String(inputs["create"])) ?? [];
+    if (most === undefined) return [];
+    const { CONTAINERS } = inputs["environment"] as { CONTAINERS: string };
+    expect(inputs["triggers"]).toEqual(CONTAINERS.split(" "));
+    return [{ containers: CONTAINERS.split(" "), most: Number(most) }];
+  });
+/** How many each container may have. */
+const limits = () =>
+  Object.fromEntries(
+    processes().flatMap(({ containers, most }) => containers.map((id) => [id, most] as const)),
+  );
 const value = <T>(output: pulumi.Input<T>) =>
   new Promise<T>((resolve) => {
     pulumi.output(output).apply((known) => {
@@ -151,6 +165,35 @@ describe("the declared dev stack", () => {
     await declare();
     const { tests } = part("gateway")[0]?.inputs["healthcheck"] as { tests: string[] };
     expect(tests.at(-1)).toContain(`/dev/tcp/127.0.0.1/${gatewayPort} && printf 'GET /readyz `);
+  });
+
+  test.each([
+    ["as it comes", {}, {}],
+    ["with several of each", { replicas: "3", loadtestWorkers: "2" }, {}],
+    ["with what it depends on", { dependencies: "deploy", mlflowDatabase: "postgres" }, {}],
+    [
+      "with what converts",
+      { dependencies: "attach", mlflowUrl: "http://mlflow:5000", dependencyNetwork: "theirs" },
+      { unpickler: "sha256:python" },
+    ],
+  ])("limits the processes of every container, %s", async (_, values, more) => {
+    await declare(values, [], undefined, more);
+    expect(containers().length).toBeGreaterThan(4);
+    expect(Object.keys(limits()).sort()).toEqual(
+      containers()
+        .map(({ name }) => `${name}-id`)
+        .sort(),
+    );
+    for (const most of Object.values(limits())) expect(most).toBeGreaterThanOrEqual(128);
+  });
+
+  test("limits how many processes a replica has by its cores, all replicas in one go", async () => {
+    await declare({ cpus: "0.25", replicas: "2" });
+    const [few] = processes().filter(({ containers: [first] }) => first === "inference-0-id");
+    expect(few).toMatchObject({ containers: ["inference-0-id", "inference-1-id"], most: 192 });
+    declared = [];
+    await declare({ cpus: "16" });
+    expect(processes()).toContainEqual({ containers: ["inference-0-id"], most: 1152 });
   });
 
   test("lets everything outlast the deadline", async () => {
@@ -535,6 +578,13 @@ describe("a registry that has pickles", () => {
       type: "tmpfs",
       o: expect.stringMatching(/size=.*noexec/) as string,
     });
+  });
+
+  test("is unpickled within all its limits before anything is handed to it", async () => {
+    await converting();
+    const order = declared.map(({ name }) => name);
+    expect(order).toContain("unpickler-processes");
+    expect(order.indexOf("converter-0")).toBeGreaterThan(order.indexOf("unpickler-processes"));
   });
 
   test("has none where nothing is to be converted", async () => {

@@ -225,6 +225,18 @@ describe("the declared swarm stack", () => {
     }
   });
 
+  test("limits the processes of what it has as containers, the relay's among them", async () => {
+    await declare({ dependencies: "deploy" });
+    const containers = of("docker:index/container:Container").map(({ name }) => `${name}-id`);
+    expect(containers.filter((id) => id.startsWith("relay-"))).toHaveLength(2);
+    const limited = of("command:local:Command")
+      .filter(({ inputs }) => String(inputs["create"]).includes("update --pids-limit"))
+      .flatMap(({ inputs }) =>
+        (inputs["environment"] as { CONTAINERS: string }).CONTAINERS.split(" "),
+      );
+    expect(limited.sort()).toEqual(containers.sort());
+  });
+
   test("hands files over as secrets that only the task's user reads, under a name of their own for each content", async () => {
     await declare();
     const [settings] = service("inference").taskSpec.containerSpec.secrets;

@@ -9,6 +9,9 @@ import type { Cpus, MiB } from "./units.ts";
 
 export type Platform = StackConfig["platform"];
 
+/** `processes` of programs that start threads by the cores of the machine, whatever share they are given. */
+export const manyThreads = 1024;
+
 /** Something that runs, in the words that containers and Swarm services share. */
 export interface WorkloadArgs {
   readonly stack: StackIdentity;
@@ -19,6 +22,8 @@ export interface WorkloadArgs {
   /** Limits of one replica. Swap is none. */
   readonly cpus: Cpus;
   readonly memory: MiB;
+  /** Processes and threads at once, those of a health check among them; 256 unless told. */
+  readonly processes?: number;
   /** Where it may run on several nodes: each keeps as much free for it as its limits allow it. */
   readonly reserve?: boolean;
   /** None: it has no network at all. */

@@ -1,8 +1,10 @@
 // The dev stack from a fresh clone to its last trace, on a real engine.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { baseImages } from "../toolchain/versions.mjs";
 import {
@@ -123,6 +125,74 @@ describe("from a fresh clone", () => {
   });
 });
 
+/** Starts processes until it is refused one, says why, and keeps them until its input ends. */
+const bomb = `
+  $| = 1;
+  my ($said, @children) = "never refused";
+  for (1 .. 500) {
+    my $child = fork;
+    if (not defined $child) { $said = $!; last }
+    exec "sleep", "600" if not $child;
+    push @children, $child;
+  }
+  print "$said\\n";
+  <STDIN>;
+  kill KILL => @children;
+  waitpid $_, 0 for @children;
+`;
+
+describe("processes", () => {
+  const parts = ["service", "gateway", "listener", "loadtest", "worker"];
+  const one = (part: string) => clone.containers(part)[0] ?? "";
+  const starts = (part: string) => docker("exec", one(part), "sh", "-c", "echo started");
+  /** How often the kernel refused each part one. */
+  const refusals = () => {
+    const files = "/sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events";
+    return Object.fromEntries(
+      parts.map((part) => [
+        part,
+        docker("exec", one(part), "sh", "-c", `cat ${files} 2> /dev/null || true`),
+      ]),
+    );
+  };
+  const none = Object.fromEntries(parts.map((part) => [part, "max 0"]));
+
+  test("are limited in every container, to more than the demonstration's load needs", () => {
+    const mine = ["--filter", `label=inference-stack.clone=${clone.id}`];
+    const limits = dockerLines(
+      ...["inspect", "-f", "{{.HostConfig.PidsLimit}}"],
+      ...dockerLines("ps", "-q", ...mine),
+    );
+    expect(limits).toHaveLength(parts.length);
+    for (const limit of limits) expect(Number(limit)).toBeGreaterThan(0);
+    expect(refusals()).toEqual(none);
+  });
+
+  test("without end are refused within one replica, and everybody goes on", async () => {
+    const service = one("service");
+    const child = spawn("docker", ["exec", "-i", service, "perl", "-e", bomb], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    try {
+      const [said] = (await once(createInterface(child.stdout), "line")) as [string];
+      expect(said).toBe("Resource temporarily unavailable");
+      expect(() => starts("service")).toThrow();
+      for (const part of parts.slice(1)) expect(starts(part)).toBe("started");
+      const { stdout } = await clone.pulumi("stack", "output", "loadtestUrl", "-s", "dev");
+      expect((await fetch(stdout.trim())).status).toBe(200);
+      expect((await predict(apiUrl)).status).toBe(200);
+    } finally {
+      child.stdin.end();
+    }
+    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(starts("service")).toBe("started");
+    expect((await predict(apiUrl)).status).toBe(200);
+    expect(clone.containers("service")).toEqual([service]);
+    expect(docker("inspect", "-f", "{{.RestartCount}}", service)).toBe("0");
+    expect(refusals()).toEqual({ ...none, service: expect.stringMatching(/^max [1-9]/) as string });
+  });
+});
+
 describe("while requests come in", () => {
   test("other limits replace only the service, and lose no request", async () => {
     const before = running();
@@ -140,13 +210,14 @@ describe("while requests come in", () => {
     expect({ ...after, service: [] }).toEqual({ ...before, service: [] });
     expect(after["service"]).toHaveLength(1);
     expect(after["service"]).not.toEqual(before["service"]);
-    const { NanoCpus, Memory, MemorySwap } = JSON.parse(
+    const { NanoCpus, Memory, MemorySwap, PidsLimit } = JSON.parse(
       docker("inspect", "-f", "{{json .HostConfig}}", after["service"]?.[0] ?? ""),
     ) as Record<string, number>;
-    expect({ NanoCpus, Memory, MemorySwap }).toEqual({
+    expect({ NanoCpus, Memory, MemorySwap, PidsLimit }).toEqual({
       NanoCpus: 250_000_000,
       Memory: 128 * 1024 ** 2,
       MemorySwap: 128 * 1024 ** 2,
+      PidsLimit: 192,
     });
   });
 

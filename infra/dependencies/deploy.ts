@@ -13,7 +13,7 @@ import { madeOnce } from "../made-once.ts";
 import { type Network, ownNetwork } from "../networks.ts";
 import { randomSecret } from "../random.ts";
 import type { StackIdentity } from "../stack-identity.ts";
-import { runWorkload } from "../workload.ts";
+import { manyThreads, runWorkload } from "../workload.ts";
 import { followed } from "./connection.ts";
 import type { DependencyImages } from "./images.ts";
 import type { Dependencies } from "./index.ts";
@@ -110,6 +110,7 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
                 image: images.s3,
                 command: ["sh", `${folder}/start-s3`],
                 memory: 512,
+                processes: manyThreads,
                 networks: [{ network: this.network, alias: "s3" }],
                 files: [script("start-s3"), ...keys],
                 healthCheck: answersOk(9000, "/minio/health/live"),
@@ -170,6 +171,7 @@ export class DeployedDependencies extends pulumi.ComponentResource implements De
         ],
         // 650 MB at rest, and of an artifact that comes quickly it holds several times the size.
         memory: 2048,
+        processes: manyThreads,
         networks: [{ network: this.network, alias: "mlflow" }],
         files: [script("start-mlflow"), ...keys, ...records.files],
         data: records.data,
