@@ -176,7 +176,6 @@ describe("processes", () => {
     try {
       const [said] = (await once(createInterface(child.stdout), "line")) as [string];
       expect(said).toBe("Resource temporarily unavailable");
-      expect(() => starts("service")).toThrow();
       for (const part of parts.slice(1)) expect(starts(part)).toBe("started");
       const { stdout } = await clone.pulumi("stack", "output", "loadtestUrl", "-s", "dev");
       expect((await fetch(stdout.trim())).status).toBe(200);
