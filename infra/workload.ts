@@ -9,7 +9,10 @@ import type { Cpus, MiB } from "./units.ts";
 
 export type Platform = StackConfig["platform"];
 
-/** `processes` of programs that start threads by the cores of the machine, whatever share they are given. */
+/**
+ * `processes` of programs that start threads by the cores of the machine, whatever share they are given:
+ * numpy and scipy up to 64 each.
+ */
 export const manyThreads = 1024;
 
 /** Something that runs, in the words that containers and Swarm services share. */

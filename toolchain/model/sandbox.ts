@@ -104,7 +104,7 @@ export async function runInSandbox(job: Job): Promise<unknown> {
       `--network=${job.connection === undefined ? "none" : name}`,
       // Names beyond the network go to an address that is nobody's.
       ...["--dns=192.0.2.1", "--user=10001:10001", ...HARDENED],
-      ...["--memory=2g", "--memory-swap=2g", "--cpus=1", "--pids-limit=256"],
+      ...["--memory=2g", "--memory-swap=2g", "--cpus=1", "--pids-limit=1024"],
       ...["--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=1g,mode=1777", "--shm-size=64m"],
       ...[baseImages.mlflow, "python3", "-c", BOOT],
     ]);
