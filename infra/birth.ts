@@ -2,7 +2,14 @@ import { readFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { settingsFile } from "../toolchain/launcher/settings.mjs";
-import { engineOf, identityOf, readState, type State } from "../toolchain/launcher/state.mjs";
+import { folderId, label } from "../toolchain/clone.mjs";
+import {
+  earlierIdentity,
+  engineOf,
+  readState,
+  recordedIdentity,
+  type State,
+} from "../toolchain/launcher/state.mjs";
 import { docker, type EngineInfo, ofStack } from "./engine.ts";
 import { originOf } from "./origin.ts";
 import { checkEngine } from "./same-engine.ts";
@@ -28,6 +35,21 @@ const isTaken = async (identity: string): Promise<boolean> =>
   (await docker("ps", "-q", ...ofStack(identity))) !== "";
 
 /**
+ * What an earlier version called a stack, which is up or kept its data when it was destroyed: the data is
+ * found by it. Undefined where another stack of the folder is called so too, and is on the engine: what
+ * that one has would be taken for what no state records.
+ */
+async function earlierName(state: State | undefined, stack: string): Promise<string | undefined> {
+  const data = ["--filter", `label=${label.stack}=${stack}`, ...ofStack(folderId)];
+  const kept = async () => (await docker("volume", "ls", "-q", ...data)) !== "";
+  const name = earlierIdentity(state) ?? ((await kept()) ? folderId : undefined);
+  if (name === undefined) return undefined;
+  const format = ["--format", `{{.Label "${label.stack}"}}`];
+  const stacks = (await docker("ps", "-a", ...format, ...ofStack(name))).split("\n");
+  return stacks.every((other) => other === "" || other === stack) ? name : undefined;
+}
+
+/**
  * What the stack is made of that its state may not know yet.
  * @throws UserError where it is on another engine
  */
@@ -38,7 +60,7 @@ export async function birthOf(
 ): Promise<Birth> {
   const stack = pulumi.getStack();
   checkEngine(stack, engineOf(state), engine, allowed);
-  const known = identityOf(state);
+  const known = recordedIdentity(state) ?? (await earlierName(state, stack));
   if (known !== undefined) return { origin: known, engine: engine.ID };
   const settings = settingsText(stack);
   const origin = originOf({

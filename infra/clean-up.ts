@@ -70,11 +70,12 @@ const halted = [
  */
 export async function cleanUp(
   stack: string,
+  identity: string,
   state: State | undefined,
   { Swarm }: Pick<EngineInfo, "Swarm">,
 ): Promise<void> {
-  const identity = identityOf(state);
-  if (identity === undefined) return;
+  // Nothing has it yet.
+  if (identityOf(state) !== identity) return;
   const plan = unrecorded({
     state,
     identity,

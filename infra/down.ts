@@ -128,6 +128,8 @@ async function main(): Promise<void> {
     if (isUp) await sweep(ofStack(identity));
     else await sweepKept(identity);
   }
+  // Earlier versions called all stacks of a folder by it.
+  await sweepKept(folderId);
   await sweep(["--filter", `label=${label.folder}=${folderId}`]);
   for (const { identity } of stacks) if (identity !== undefined) leaveSwarm(identity);
   console.log("nothing of this clone's stacks is left on the engine");

@@ -128,7 +128,7 @@ export class Gateway extends pulumi.ComponentResource {
       },
       child,
     );
-    const listener = this.#listener("listener", workload, args, shared, container);
+    this.#listener("listener", workload, args, shared, container);
     const id = container.ids[0] ?? pulumi.output("");
     const configured = new command.local.Command(
       `${name}-config`,
@@ -138,7 +138,7 @@ export class Gateway extends pulumi.ComponentResource {
         stdin: text,
         triggers: [id],
       },
-      { parent: this, dependsOn: [listener] },
+      { parent: this },
     );
     return configured.stdout;
   }

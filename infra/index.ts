@@ -9,6 +9,7 @@ import { UserError } from "./errors.ts";
 import { preflight } from "./preflight.ts";
 import { readConfig } from "./read-config.ts";
 import { declareStack } from "./stack.ts";
+import { adoptSwarm } from "./swarm-membership.ts";
 import { watchServices } from "./watch-services.ts";
 import { watchStarts } from "./watch-starts.ts";
 
@@ -26,7 +27,8 @@ async function main(stack: string) {
   }
   const builds = await prepareBuilds(config, found);
   if (!pulumi.runtime.isDryRun()) {
-    await cleanUp(stack, state, engine);
+    await cleanUp(stack, birth.origin, state, engine);
+    await adoptSwarm(stack, birth.origin, state, engine);
     noteBegun(birth.origin, engine);
     await watchStarts(stack, birth.origin);
     if (config.platform === "swarm") {

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import type * as pulumi from "@pulumi/pulumi";
 import { label } from "../toolchain/clone.mjs";
-import { dockerHost } from "./engine.ts";
+import { earlierIdentity, recordedIdentity, type State } from "../toolchain/launcher/state.mjs";
+import { docker, dockerHost, type EngineInfo } from "./engine.ts";
 
 const common = `set -eu
 docker() { command docker -H "$DOCKER_HOST" "$@"; }
@@ -80,6 +81,23 @@ if [ -n "$others" ]; then
   echo "When it left, it may have forgotten the names of containers that are not this stack's. If they" \\
     "do not find each other: docker -H $DOCKER_HOST restart" $others
 fi`;
+
+/** Has a Swarm that an earlier version made for this stack bear the name that the scripts look for. */
+export async function adoptSwarm(
+  stack: string,
+  identity: string,
+  state: State | undefined,
+  { Swarm }: Pick<EngineInfo, "Swarm">,
+): Promise<void> {
+  const earlier = earlierIdentity(state);
+  if (!Swarm.ControlAvailable || recordedIdentity(state) !== undefined || !earlier) return;
+  const format = `{{.ID}} {{index .Spec.Labels "${label.swarm}"}}`;
+  const [node = "", maker] = (await docker("node", "inspect", "self", "--format", format)).split(
+    " ",
+  );
+  if (maker !== `${earlier}-${stack}`) return;
+  await docker("node", "update", "--label-add", `${label.swarm}=${identity}`, node);
+}
 
 /** What the scripts want to know. */
 export const membershipEnvironment = <T extends pulumi.Input<string>>(identity: T) => ({

@@ -65,14 +65,21 @@ function printed(state, name) {
 }
 
 /**
- * Who the stack is: in the names and labels of all that it has on the engine. A state from before it was
- * recorded by itself has it in the labels alone.
+ * Who the stack is: in the names and labels of all that it has on the engine.
  * @param {State | undefined} state
  */
-export const identityOf = (state) => printed(state, "identity") ?? labelled(state);
+export const identityOf = (state) => recordedIdentity(state) ?? earlierIdentity(state);
 
-/** @param {State | undefined} state @returns {string | undefined} */
-function labelled(state) {
+/** The same where a state says it by itself: no other stack has it. @param {State | undefined} state */
+export const recordedIdentity = (state) => printed(state, "identity");
+
+/**
+ * The same of a state from before, which has it in the labels alone. It was the folder's then, so that all
+ * stacks of one folder have it.
+ * @param {State | undefined} state
+ * @returns {string | undefined}
+ */
+export function earlierIdentity(state) {
   for (const { inputs } of state ?? []) {
     const labels = inputs?.["labels"];
     if (!Array.isArray(labels)) continue;
