@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { mkdtemp, open, readdir, rm, stat, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { sha256 } from "../toolchain/cache.mjs";
 import { root } from "../toolchain/clone.mjs";
-import { pluginDir, projectNode } from "../toolchain/paths.mjs";
+import { pluginDir, projectNode, pulumiHome } from "../toolchain/paths.mjs";
 import { which } from "../toolchain/process.mjs";
 import { goPieces } from "../toolchain/steps/pulumi.mjs";
 import { type Clone, freshClone } from "./clone.ts";
@@ -104,6 +104,22 @@ describe("before set-up", () => {
     expect(code).toBe(0);
     const pulumi = await clone.run("npx", ["pulumi", "up"]);
     expect(pulumi.output).toMatch(/Run `npm run setup` first/);
+  });
+
+  test("npx pulumi up says it after an update that needs other packages", async () => {
+    await mkdir(join(clone.dir, ".state"), { recursive: true });
+    await symlink(pulumiHome, join(clone.dir, ".state", "pulumi"));
+    const lockfile = join(clone.dir, "package-lock.json");
+    const { version } = JSON.parse(
+      readFileSync(join(clone.dir, "node_modules", "hono", "package.json"), "utf8"),
+    ) as { version: string };
+    await writeFile(lockfile, readFileSync(lockfile, "utf8").replaceAll(version, "99.0.0"));
+    const { code, output } = await clone.run("npx", ["pulumi", "up", "--yes"]);
+    expect(output).toMatch(
+      /^error: the Node packages here are not those .* Run `npm run setup`, then this again\.$/m,
+    );
+    expect(code).toBe(1);
+    expect((await clone.run("npx", ["pulumi", "up", "--help"])).code).toBe(0);
   });
 });
 

@@ -6,6 +6,7 @@ import { constants, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { root } from "../clone.mjs";
 import { compileCacheDir, pulumiCli } from "../paths.mjs";
+import { matchesLockfile } from "../steps/node-packages.mjs";
 import { chosen, project, selectedStack } from "./backend.mjs";
 import { pulumiEnvironment } from "./environment.mjs";
 import { begunVariable, passSignals, takeAwayUnready } from "./interrupt.mjs";
@@ -34,6 +35,14 @@ const lending = { file: invocation.configFile && resolve(invocation.configFile),
 
 // A project elsewhere, or a backend of the caller's, is theirs: none of this is done to it.
 const use = here ? useOfStack(invocation) : "nothing";
+// As after an update of the project: it would fail in words of its own, or build something else.
+const runsProgram = use !== "nothing" && ["up", "preview"].includes(invocation.verb);
+if (runsProgram && !matchesLockfile(root)) {
+  console.error(
+    "error: the Node packages here are not those that package-lock.json names. Run `npm run setup`, then this again.",
+  );
+  process.exit(1);
+}
 const lends = ownBackend && use !== "nothing";
 if (lends) prepareStack();
 else if (here) leaveSettings();
