@@ -19,6 +19,8 @@ export async function docker(...args: string[]): Promise<string> {
   const { stdout } = await run("docker", ["-H", dockerHost(), ...args], {
     maxBuffer: 64 * 1024 * 1024,
     timeout: 60_000,
+    // Told to end it would say that all went well.
+    killSignal: "SIGKILL",
   });
   return stdout.trim();
 }

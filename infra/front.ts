@@ -34,8 +34,10 @@ export async function askFront(url: string): Promise<FrontStatus> {
     return { url, open: reply.ok, answer: `answers ${reply.status}` };
   } catch (cause) {
     const { cause: inner = cause } = cause as { cause?: unknown };
-    const { code, message } = inner as { code?: string; message?: string };
-    return { url, open: false, answer: `does not answer (${code ?? message ?? "no reason"})` };
+    const { code, message } = inner as { code?: unknown; message?: string };
+    // A deadline that passed has a number for a code.
+    const reason = typeof code === "string" ? code : (message ?? "no reason");
+    return { url, open: false, answer: `does not answer (${reason})` };
   }
 }
 
@@ -61,7 +63,8 @@ export async function mendFront(identity: string): Promise<void> {
   const { answer } = await askFront(url);
   if (answer.startsWith("answers")) return;
   try {
-    await docker("exec", id, ...answersOk(gatewayPort, "/readyz"));
+    const patience = ["timeout", String(patienceMs / 1000)];
+    await docker("exec", id, ...patience, ...answersOk(gatewayPort, "/readyz"));
   } catch {
     // No replica is ready, or no gateway is there: that is not for this to mend.
     return;
