@@ -35,18 +35,20 @@ const isTaken = async (identity: string): Promise<boolean> =>
   (await docker("ps", "-q", ...ofStack(identity))) !== "";
 
 /**
- * What an earlier version called a stack, which is up or kept its data when it was destroyed: the data is
- * found by it. Undefined where another stack of the folder is called so too, and is on the engine: what
+ * What an earlier version called a stack, that is up or kept its data when it was destroyed: the data is
+ * found by it. It called all stacks of a folder so. Undefined where another one has the name as well: what
  * that one has would be taken for what no state records.
  */
 async function earlierName(state: State | undefined, stack: string): Promise<string | undefined> {
+  const name = earlierIdentity(state);
+  if (name !== undefined) {
+    const format = ["--format", `{{.Label "${label.stack}"}}`];
+    const stacks = (await docker("ps", "-a", ...format, ...ofStack(name))).split("\n");
+    return stacks.every((other) => other === "" || other === stack) ? name : undefined;
+  }
   const data = ["--filter", `label=${label.stack}=${stack}`, ...ofStack(folderId)];
-  const kept = async () => (await docker("volume", "ls", "-q", ...data)) !== "";
-  const name = earlierIdentity(state) ?? ((await kept()) ? folderId : undefined);
-  if (name === undefined) return undefined;
-  const format = ["--format", `{{.Label "${label.stack}"}}`];
-  const stacks = (await docker("ps", "-a", ...format, ...ofStack(name))).split("\n");
-  return stacks.every((other) => other === "" || other === stack) ? name : undefined;
+  const keepsData = (await docker("volume", "ls", "-q", ...data)) !== "";
+  return keepsData && !(await isTaken(folderId)) ? folderId : undefined;
 }
 
 /**

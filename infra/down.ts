@@ -123,21 +123,22 @@ async function main(): Promise<void> {
   const stacks = stackNames().map(readStack);
   for (const { name, engine: recorded } of stacks) checkEngine(name, recorded, engine);
   if (existsSync(pulumiCli)) stacks.filter(({ isUp }) => isUp).forEach(destroy);
-  for (const { identity, isUp } of stacks) {
+  for (const { name, identity, isUp } of stacks) {
     if (identity === undefined) continue;
     if (isUp) await sweep(ofStack(identity));
-    else await sweepKept(identity);
+    else await sweepKept(ofStack(identity));
+    // An earlier version called all stacks of a folder by it.
+    await sweepKept([...ofStack(folderId), "--filter", `label=${label.stack}=${name}`]);
   }
-  // Earlier versions called all stacks of a folder by it.
-  await sweepKept(folderId);
   await sweep(["--filter", `label=${label.folder}=${folderId}`]);
   for (const { identity } of stacks) if (identity !== undefined) leaveSwarm(identity);
   console.log("nothing of this clone's stacks is left on the engine");
 }
 
-async function sweepKept(identity: string): Promise<void> {
-  const mine = [...ofStack(identity), ...keptData];
-  const kept = (await docker("volume", "ls", "-q", ...mine)).split("\n").filter(Boolean);
+async function sweepKept(mine: readonly string[]): Promise<void> {
+  const kept = (await docker("volume", "ls", "-q", ...mine, ...keptData))
+    .split("\n")
+    .filter(Boolean);
   if (kept.length === 0) return;
   await docker("volume", "rm", ...kept);
   console.log(`removed ${kept.length} volume${kept.length === 1 ? "" : "s"} of data that was kept`);

@@ -9,11 +9,12 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { root, stateDir } from "../toolchain/clone.mjs";
-import { identityOf, type State } from "../toolchain/launcher/state.mjs";
+import { identityOf, type Resource, type State } from "../toolchain/launcher/state.mjs";
 import { freePort } from "./port.ts";
 
 export interface Result {
@@ -115,6 +116,30 @@ export function identityIn(backend: string, stack?: string): string | undefined 
   return names
     .map((name) => identityOf(stateIn(backend, name)))
     .find((found) => found !== undefined);
+}
+
+/**
+ * Writes another state of a clone's dev stack, as another version would have left it.
+ * @param without names of resources that it does not have
+ */
+export function editState(
+  { dir }: Pick<Clone, "dir">,
+  without: readonly string[],
+  change: (resource: Resource) => Resource,
+): void {
+  const file = join(stacksOf(join(dir, ".state", "backend")), "dev.json");
+  const text = JSON.parse(readFileSync(file, "utf8")) as {
+    checkpoint: { latest: { resources: Resource[] } };
+  };
+  const { latest } = text.checkpoint;
+  const gone = ({ urn }: Resource) => without.includes(urn.split("::").at(-1) ?? "");
+  const urns = new Set(latest.resources.filter(gone).map(({ urn }) => urn));
+  const known = latest.resources.filter((resource) => !urns.has(resource.urn)).map(change);
+  // Nobody depends on what is not there.
+  const forget = (_: string, value: unknown) =>
+    Array.isArray(value) ? value.filter((each) => !urns.has(each as string)) : value;
+  latest.resources = JSON.parse(JSON.stringify(known, forget)) as Resource[];
+  writeFileSync(file, JSON.stringify(text));
 }
 
 /** Folders that npm fills. */

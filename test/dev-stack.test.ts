@@ -1,5 +1,6 @@
 // The dev stack from a fresh clone to its last trace, on a real engine.
 import { execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -12,6 +13,7 @@ import {
   type Clone,
   docker,
   dockerLines,
+  editState,
   freshClone,
   leftovers,
   onFreePorts,
@@ -304,6 +306,50 @@ describe("an existing network", () => {
   });
 });
 
+describe("a stack of an earlier version", () => {
+  // It had the folder's name, as all stacks of the folder, and its gateway published the port itself.
+  test("is taken over by one up, and nothing of another stack with its name is touched", async () => {
+    const name = clone.id;
+    const run = (stack: string, ...more: string[]) =>
+      docker(
+        ...["run", "-d", "--label", `inference-stack.clone=${name}`],
+        ...[
+          "--label",
+          `inference-stack.stack=${stack}`,
+          "--label",
+          "inference-stack.declared=true",
+        ],
+        ...[...more, "--entrypoint", "sleep", baseImages.node, "600"],
+      );
+    const other = run("other");
+    try {
+      docker("rm", "-f", "-v", ...clone.containers("listener"), ...clone.containers("gateway"));
+      const port = Number(new URL(apiUrl).port);
+      const gateway = run("dev", "-p", `127.0.0.1:${port}:8080`);
+      const ports = [{ external: port, internal: 8080, ip: "127.0.0.1", protocol: "tcp" }];
+      editState(clone, ["identity", "listener-0"], (resource) => {
+        if (!resource.urn.endsWith("::gateway-0")) return resource;
+        const { inputs, outputs } = resource;
+        // The provider's own note of what it was recorded from.
+        delete outputs?.["__pulumi_raw_state_delta"];
+        return {
+          ...{ ...resource, id: gateway, inputs: { ...inputs, ports } },
+          outputs: { ...outputs, id: gateway, ports },
+        };
+      });
+      const { code, output } = await up();
+      expect(code, output).toBe(0);
+      expect((await predict(apiUrl)).status).toBe(200);
+      expect(clone.id).not.toBe(name);
+      expect(docker("inspect", "-f", "{{.State.Running}}", other)).toBe("true");
+      expect(leftovers(name)).toEqual([other.slice(0, 12)]);
+      expect((await preview()).code).toBe(0);
+    } finally {
+      docker("rm", "-f", "-v", other);
+    }
+  });
+});
+
 describe("the end", () => {
   test("pulumi destroy leaves nothing", async () => {
     const { code } = await clone.pulumi("destroy", "--yes", "--skip-preview", "-s", "dev");
@@ -312,8 +358,13 @@ describe("the end", () => {
   });
 
   test("npm run down leaves nothing, even of what no state knows", async () => {
+    // Data that a stack of an earlier version kept is found by what it was called.
+    const folder = createHash("sha256").update(clone.dir).digest("hex").slice(0, 8);
+    const kept = ["--label", `inference-stack.clone=${folder}`, "--label"];
+    docker("volume", "create", ...kept, "inference-stack.stack=dev");
     const made = await bringUp(clone, "-s", "dev");
     expect(made.code, made.output).toBe(0);
+    expect(clone.id).toBe(folder);
     docker(
       ...["run", "-d", "--label", `inference-stack.clone=${clone.id}`, "--entrypoint", "sleep"],
       ...[
