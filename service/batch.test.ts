@@ -132,7 +132,7 @@ describe("batching", () => {
           expect(batcher.queuedRows).toBe(0);
           expect(Math.max(...runs.map((rows) => rows.length), 0)).toBeLessThanOrEqual(maxBatchRows);
           for (const job of jobs) {
-            if (job.gone) expect(job.outcome).toBe("waiting");
+            if (job.gone) expect(job.outcome).toBe("dropped");
             else if (job.values.some((value) => value < 0)) expect(job.outcome).toBe("model");
             else {
               expect(job.outcome).toBe("done");

@@ -5,6 +5,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { Budget } from "../budget.ts";
 import { ERROR, FLAG, FRAME, frame, PREFACE, SETTING, settings, windowUpdate } from "./frame.ts";
 import { Gathering, Holding } from "../gathering.ts";
+import { testModel } from "../testing.ts";
+import { REQUEST_BYTES } from "../unsent.ts";
 import { BODY, closeAll, data, get, listen, onEnd, open, Raw, resetBy } from "./testing.ts";
 
 afterEach(closeAll);
@@ -185,29 +187,30 @@ test("requests that are given up run no model, and end nobody's connection", asy
   expect(Number(rows)).toBeLessThan(600);
 });
 
+const SLOW_ROW = JSON.stringify({ feature_0: 1, feature_1: 2, feature_2: 3, feature_3: 4 });
+
 test.each([
-  ["/predict", BODY],
-  ["/predict?by=a-route", BODY],
+  ["/predict", SLOW_ROW],
+  ["/predict?by=a-route", SLOW_ROW],
   [
-    "/v2/models/iris/infer",
-    '{"inputs":[{"name":"input","shape":[1,4],"datatype":"FP32","data":[5,3,1,0.2]}]}',
+    "/v2/models/slow/infer",
+    '{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[5,3,1,0.2]}]}',
   ],
 ])("requests to %s that are given up while they wait are held no longer", async (path, body) => {
   // Each has a run of its own, so that most of them wait when they are given up.
   const { port, services } = await listen({ batching: false });
+  services.slot.put(testModel("slow"));
   const raw = new Raw({ port });
-  const abandoned = async (): Promise<boolean> =>
-    /reason="abandoned"} [1-9]/.test(await services.metrics.registry.metrics());
-  for (let id = 1; !(await abandoned()); id += 120) {
-    const ids = Array.from({ length: 60 }, (_, i) => id + 2 * i);
-    raw.socket.write(
-      Buffer.concat(ids.flatMap((id) => [open(id, { ":path": path }), data(id, body)])),
-    );
+  const ids = Array.from({ length: 60 }, (_, i) => 1 + 2 * i);
+  raw.socket.write(
+    Buffer.concat(ids.flatMap((id) => [open(id, { ":path": path }), data(id, body)])),
+  );
+  while (services.budget.held < 30 * REQUEST_BYTES) {
     await new Promise((resolve) => setImmediate(resolve));
-    raw.socket.write(Buffer.concat(ids.map(resetBy)));
   }
-  raw.socket.destroy();
-  await expect.poll(() => services.budget.held).toBe(0);
+  raw.socket.end(Buffer.concat(ids.map(resetBy)));
+  await expect.poll(() => services.budget.held, { timeout: 30_000 }).toBe(0);
+  expect(await services.metrics.registry.metrics()).toMatch(/reason="abandoned"} [1-9]/);
 });
 
 test("who sends nothing but frames without requests is told to calm down, after what it asked for is answered", async () => {
