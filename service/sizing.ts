@@ -101,12 +101,12 @@ const BESIDE_MB = 30;
 /**
  * MB of V8's old generation. V8 uses all that it may have before it cleans up thoroughly, so all of it has to
  * fit: beside the young generation, and beside the half of what is not the service's own that callers may
- * make it hold. In 128 MB half of the memory was too much.
+ * make it hold. In 128 MB half of the memory was too much, and 40 MB too little for blocks of headers that stand for much.
  */
 const heapMB = (share: number, semiSpaceMB: number): number =>
   Math.min(
     (share - BESIDE_MB - 3 * semiSpaceMB + FOR_REQUESTS * OWN_HEAP_MB) / (1 + FOR_REQUESTS),
-    Math.max(40, share - 88),
+    Math.max(48, share - 88),
     (share - 16) / 2,
   );
 

@@ -22,7 +22,7 @@ import {
 } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { CompressionError } from "./hpack.ts";
-import { Holding, letGo } from "../gathering.ts";
+import { Holding } from "../gathering.ts";
 import { Output } from "./output.ts";
 import { Replies } from "./replies.ts";
 import { CONNECTION_WINDOW, Requests, type Accept } from "./requests.ts";
@@ -168,8 +168,7 @@ export class Connection {
     try {
       const rest = this.#greeting < PREFACE.length ? this.#greet(chunk) : chunk;
       if (rest.length > 0) this.#frames.read(rest);
-      // What became whole may be a part of it, and be read later.
-      if (this.#requests.handOver() === 0) letGo(chunk);
+      this.#requests.handOver();
     } catch (error) {
       if (error instanceof ConnectionError) this.#fail(error.code);
       else if (error instanceof CompressionError) this.#fail(ERROR.compression);

@@ -86,14 +86,12 @@ export class Requests {
   /**
    * Hands over the requests that became whole. Not before all is read that came with them: it may say that
    * nobody waits for them.
-   * @returns how many became whole
    */
-  handOver(): number {
+  handOver(): void {
     const whole = this.#whole;
-    if (whole.length === 0) return 0;
+    if (whole.length === 0) return;
     this.#whole = [];
     for (const { stream, receiver, body } of whole) if (!stream.closed) receiver.onBody(body);
-    return whole.length;
   }
 
   /** @throws ConnectionError, CompressionError */

@@ -13,7 +13,7 @@ const ROWS = `[${Array.from({ length: 10_000 }, () => ROW).join(",")}]`;
 let service: Container;
 beforeAll(async () => {
   await buildImage();
-  service = await startContainer({ cpus: 0.5, memory: "80m" });
+  service = await startContainer({ cpus: 0.5, memory: "128m" });
 });
 afterAll(async () => {
   expect(await service.stop()).toMatchObject({ exitCode: 0 });

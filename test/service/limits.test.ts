@@ -216,7 +216,7 @@ describe("in a limited container", () => {
     expect(heap).toBeLessThan(45);
     expect(metrics).toMatch(/inference_cpu_periods [1-9]/);
     const { logs } = await service.stop();
-    expect(logs).toMatch(/"oldSpaceMB":32,"semiSpaceMB":4/);
+    expect(logs).toMatch(/"oldSpaceMB":30,"semiSpaceMB":4/);
     expect(logs).not.toMatch(/telemetry/i);
   });
 });
