@@ -49,10 +49,11 @@ const WORTH_BYTES = 4096;
  * Frees a piece that was read of a connection, when nobody looks at it any more. Garbage outside its heap V8
  * collects late: tens of megabytes, of a replica that has no more than that.
  */
-export function letGo({ buffer, byteLength }: Buffer): void {
-  // Small ones share their memory.
-  const alone = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
-  if (alone && byteLength >= WORTH_BYTES) buffer.transfer(0);
+export function letGo(part: Buffer): void {
+  if (part.byteLength < WORTH_BYTES) return;
+  const { buffer, byteLength } = part;
+  // Some share their memory with others.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 const nothing = (): Uint8Array<ArrayBuffer> => new Uint8Array(0);
