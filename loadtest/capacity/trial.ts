@@ -189,8 +189,9 @@ async function load(
       hopeless(slo, plan, ticks, early.failures) ??
       null;
     // That it fails may be known at once; what was short for it shows in some seconds of it.
-    const loaded = ticks.filter(({ at }) => at > crowdedFrom());
-    if (endedEarly !== null && loaded.length >= patience) run.stop();
+    if (endedEarly === null) return;
+    const from = crowdedFrom();
+    if (ticks.filter(({ at }) => at > from).length >= patience) run.stop();
   };
   const run = driveLoad(master, request, hear);
   try {

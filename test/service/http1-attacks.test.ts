@@ -2,6 +2,7 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { get, post } from "../trust/attack/wire.ts";
 import { buildImage, removeImage, startContainer, type Container } from "./container.ts";
 import { look, underAttack } from "./under-attack.ts";
 
@@ -27,10 +28,8 @@ interface Attack {
   readonly reads: boolean;
 }
 
-const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
-const post = (body: string): string =>
-  `POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-const bodies = (body: string): Attack => ({ connections: 60, bytes: post(body), reads: true });
+const whole = (body: string): string => post({ "Content-Length": body.length }, body);
+const bodies = (body: string): Attack => ({ connections: 60, bytes: whole(body), reads: true });
 const unread = (connections: number, bytes: string): Attack => ({
   connections,
   bytes,
@@ -43,9 +42,9 @@ const attacks: Readonly<Record<string, Attack>> = {
     get("/openapi.json").repeat(50),
   ),
   "thousands of short requests behind each other": unread(200, get("/").repeat(2000)),
-  "requests without a body behind each other": unread(500, post("").repeat(100)),
+  "requests without a body behind each other": unread(500, whole("").repeat(100)),
   "a large file that nobody reads": unread(200, get("/docs/swagger-ui-bundle.js")),
-  "large replies that nobody reads": unread(60, post(ROWS).repeat(2)),
+  "large replies that nobody reads": unread(60, whole(ROWS).repeat(2)),
   "bodies of arrays in arrays": bodies("[".repeat(MB)),
   "bodies of short numbers": bodies(`[${"1,".repeat(MB / 2 - 2)}1]`),
   "bodies of blanks": bodies(ROW + " ".repeat(MB - ROW.length)),
